@@ -1,0 +1,157 @@
+"""What a campaign file says, as values: who, what, when and within which guards. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from pathlib import PurePosixPath
+from typing import Any
+
+from runner.schedule import Schedule
+
+
+class PhoneStyle(Enum):
+    """How a column writes numbers without `+` or `00`; None in a campaign means: try both readings."""
+
+    INTERNATIONAL = "international"
+    NATIONAL = "national"
+
+
+class Transform(Enum):
+    """A change of letters applied to a variable's text."""
+
+    TITLE = "title"
+    UPPER = "upper"
+    LOWER = "lower"
+    TRIM = "trim"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """The query that selects rows. `query` is the SQL text, read from `query_file` where that was given."""
+
+    source: str
+    query: str
+    query_file: PurePosixPath | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientColumns:
+    """Which columns of the segment say who a row is, at which phone, and whether they agreed.
+
+    `region` is an ISO 3166 code such as `ID`: the country of numbers written without a country code.
+    """
+
+    id: str
+    phone: str
+    consent: str
+    region: str | None = None
+    phone_style: PhoneStyle | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """One value of a message: a `column` of the row or a fixed `text` (exactly one of the two is set).
+
+    `default` stands in for NULL or blank. `format` is a CLDR number or date pattern, `locale` its language
+    (the template's language if None). `transforms` apply in order. A value longer than `max_length`
+    characters makes the row a `bad_variable`.
+    """
+
+    column: str | None = None
+    text: str | None = None
+    default: str | None = None
+    format: str | None = None
+    locale: str | None = None
+    transforms: tuple[Transform, ...] = ()
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderUse:
+    """What fills a template's header: a `media` URL (with a `file_name`, if any) or text `variables`."""
+
+    media: Variable | None = None
+    file_name: str | None = None
+    variables: tuple[Variable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ButtonUse:
+    """What fills the button at `index` (from 0, in the template's order): a URL suffix or a reply payload."""
+
+    index: int
+    url: Variable | None = None
+    payload: Variable | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateUse:
+    """The approved template a campaign uses, by (name, language), and what fills its header and buttons."""
+
+    name: str
+    language: str
+    header: HeaderUse | None = None
+    buttons: tuple[ButtonUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A guard's limit: a plain count, or a share of the whole (0.3 for `30%`); exactly one is set."""
+
+    count: int | None = None
+    share: float | None = None
+
+    def exceeded(self, part: int, whole: int) -> bool:
+        """Tell whether `part` of `whole` is above this limit."""
+        if self.count is not None:
+            return part > self.count
+        return whole > 0 and part > (self.share or 0.0) * whole
+
+    def __str__(self) -> str:
+        """Render as the campaign file writes it."""
+        return str(self.count) if self.count is not None else f"{(self.share or 0.0) * 100:g}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrequencyCap:
+    """At most `messages` to one person within `per`, over all campaigns of the ledger."""
+
+    messages: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """What a plan or an apply may not exceed; None means no such guard."""
+
+    max_recipients: int | None = None
+    max_rejected: Limit | None = None
+    max_failed: Limit | None = None
+    frequency_cap: FrequencyCap | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """One campaign file, validated.
+
+    `name` is its identity for ever. `path` is the file relative to the project root (POSIX form).
+    `document` is the file as parsed, plain JSON values: the plan keeps it, and its digest covers it.
+    """
+
+    name: str
+    segment: Segment
+    recipient: RecipientColumns
+    template: TemplateUse
+    path: PurePosixPath
+    document: Mapping[str, Any]
+    description: str = ""
+    owner: str | None = None
+    variables: tuple[Variable, ...] = ()
+    schedule: Schedule = field(default_factory=Schedule)
+    provider: str = "ada"
+    guards: Guards = field(default_factory=Guards)
+    log: Mapping[str, Any] = field(default_factory=dict)
+    notify: Mapping[str, Any] = field(default_factory=dict)

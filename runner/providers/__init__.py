@@ -1,0 +1,1 @@
+"""Who carries messages: one file per provider, found by its name."""

@@ -1,0 +1,1 @@
+"""How a plan or a run is shown: pure functions from values to text."""
