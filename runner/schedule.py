@@ -88,5 +88,10 @@ def closes_at(window: Window | None, zone: str, moment: datetime) -> datetime | 
     return closing.astimezone(timezone.utc)
 
 
+def in_zone(moment: datetime, zone: str | None) -> datetime:
+    """Return the instant `moment` on the clocks of `zone` (UTC if None), for showing it to people."""
+    return moment.astimezone(ZoneInfo(zone or "UTC"))
+
+
 def _zone(schedule: Schedule) -> ZoneInfo:
     return ZoneInfo(schedule.zone or "UTC")

@@ -57,6 +57,7 @@ class Template:
     """One template in one language, as the provider's list describes it.
 
     `status` is the provider's word; only `APPROVED` may be sent. `header` is the text of a text header.
+    `is_carousel` marks a template of cards, which cannot be filled.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Template:
     header: str = ""
     footer: str = ""
     buttons: tuple[Button, ...] = ()
+    is_carousel: bool = False
 
     @property
     def is_sendable(self) -> bool:

@@ -1,0 +1,38 @@
+# Everything a fresh machine needs: Python 3.10-3.13 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench clean
+
+# The main job, in the sandbox: validate, plan, send, and see who got what. Nothing reaches a phone.
+demo: $(VENV)/.installed
+	$(BIN)/runner validate campaigns
+	$(BIN)/runner plan campaigns/lebaran_promo.yml --sandbox
+	$(BIN)/runner apply --sandbox
+	$(BIN)/runner status --sandbox
+
+# All tests and checks.
+test: check
+	$(BIN)/pytest -n auto --cov --cov-report=
+	$(BIN)/coverage report
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/check-jsonschema --check-metaschema schema/*.json
+
+# The figures of docs/performance.md.
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .runner .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,344 @@
+"""A campaign file -> Campaign, or every problem it has, each at its position."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from runner.campaign import (
+    ButtonUse,
+    Campaign,
+    FrequencyCap,
+    Guards,
+    HeaderUse,
+    Limit,
+    PhoneStyle,
+    RecipientColumns,
+    Segment,
+    TemplateUse,
+    Transform,
+    Variable,
+)
+from runner.errors import Position, Problem, UsageError
+from runner.file_checks import Checked, check_path, check_window, check_zone, checked, is_file, settle
+from runner.problem_words import describe, did_you_mean, find_secrets, harmless, listed
+from runner.project import Project
+from runner.schedule import Schedule
+from runner.strict_yaml import MAX_BYTES, Source, read_yaml
+
+_SUFFIXES = frozenset({".yml", ".yaml"})
+_PROJECT_FILES = frozenset({"runner.yml", "runner.yaml"})
+_DEFAULT_PROVIDER = "ada"
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def find_campaign_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the campaign files that `paths` name: files as they are, folders with all that is below them.
+
+    Each file comes once, a folder's in the order of their names. runner.yml, and files and folders whose
+    name begins with a dot, are left out. Raises UsageError for a path that leads nowhere.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        for file in _files_at(path):
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
+def load_campaign(path: Path, project: Project) -> Campaign:
+    """Load the campaign file at `path`. Raises FileProblems with all that is wrong in it."""
+    source = read_yaml(path)
+    inner = _path_in_project(path, project)
+    file = checked("campaign", source)
+    schedule = _schedule(file, project)
+    query = _query(file, path.resolve().parent, project)
+    _check_provider(file, project)
+    _check_buttons(file)
+    settle(file.problems)
+    return _campaign(source, PurePosixPath(inner), query, schedule)
+
+
+def duplicate_names(campaigns: Sequence[Campaign]) -> list[Problem]:
+    """Return a problem for every campaign whose name another file before it has."""
+    first: dict[str, Campaign] = {}
+    problems = []
+    for campaign in campaigns:
+        other = first.setdefault(campaign.name, campaign)
+        if other is not campaign:
+            position = Position(file=harmless(str(campaign.path)), line=1, column=1)
+            found = f'"{campaign.name}", the name of {harmless(str(other.path))}'
+            hint = "the ledger knows by the name who has a campaign's message already"
+            problems.append(
+                Problem(
+                    position=position, path="campaign", found=found, expected="a name of its own", hint=hint
+                )
+            )
+    return problems
+
+
+def _files_at(path: Path) -> Iterator[Path]:
+    if is_file(path):
+        if path.name not in _PROJECT_FILES:
+            yield path
+        return
+    if not _is_folder(path):
+        raise UsageError(
+            f"there is no file or folder {harmless(str(path))}",
+            hint="name a campaign file or a folder of them",
+        )
+    for folder, inner, names in os.walk(path, onerror=_unreadable):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in sorted(names):
+            file = Path(folder) / name
+            is_campaign = file.suffix in _SUFFIXES and name not in _PROJECT_FILES
+            if is_campaign and not name.startswith(".") and is_file(file):
+                yield file
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise UsageError(f"cannot read the folder {harmless(str(error.filename))}: {error.strerror}") from error
+
+
+def _path_in_project(path: Path, project: Project) -> PurePosixPath:
+    try:
+        return PurePosixPath(path.resolve().relative_to(project.root.resolve()).as_posix())
+    except ValueError:
+        raise UsageError(
+            f"{harmless(str(path))} is not in the project {harmless(str(project.root))}",
+            hint="a campaign file lives in the folder of its runner.yml, or below",
+        ) from None
+
+
+def _schedule(file: Checked, project: Project) -> Schedule:
+    zone = check_zone(file, "schedule", "timezone") or project.timezone
+    window = check_window(file, "schedule", "window") or project.window
+    at, cron = _at(file, zone), _cron(file)
+    reasons = {"`at`": at, "`cron`": cron, "the window": window}
+    needs = [reason for reason, value in reasons.items() if value is not None]
+    if zone is None and needs and file.source.get("schedule", "timezone") is None:
+        hint = (
+            f"{listed(needs, 'and')} {'need' if len(needs) > 1 else 'needs'} one, and runner.yml names none"
+        )
+        file.add(("schedule", "timezone"), "nothing", "a time zone such as Asia/Jakarta", hint)
+    return Schedule(at=at, cron=cron, zone=zone, window=window)
+
+
+def _at(file: Checked, zone: str | None) -> datetime | None:
+    text = file.text("schedule", "at")
+    if text is None:
+        return None
+    path, found = ("schedule", "at"), describe(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        file.add(path, found, "a date and time of the calendar", str(error))
+        return None
+    if zone is not None and not _on_the_clocks(moment, zone):
+        file.add(path, found, f"a time that exists in {zone}", "the clocks are put forward over it")
+    return moment
+
+
+def _on_the_clocks(moment: datetime, zone: str) -> bool:
+    """Tell whether clocks in `zone` ever show the local time `moment`."""
+    instant = moment.replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
+    return instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment
+
+
+def _cron(file: Checked) -> str | None:
+    text = file.text("schedule", "cron")
+    if text is None:
+        return None
+    path, fields = ("schedule", "cron"), len(text.split())
+    if fields != 5:
+        hint = "minute, hour, day of the month, month, day of the week; there are no seconds"
+        file.add(
+            path, f"{fields} field{'s' if fields != 1 else ''}", "five fields such as 0 10 * * MON", hint
+        )
+        return None
+    try:
+        # Any start will do: whether a cron can fire at all does not depend on it.
+        next(CronSim(text, datetime(2026, 1, 1)))  # noqa: DTZ001 - compared with nothing
+    except CronSimError as error:
+        file.add(path, describe(text), "five fields such as 0 10 * * MON", str(error).lower())
+        return None
+    except StopIteration:
+        file.add(path, describe(text), "a time that comes", "no day is like that")
+        return None
+    return text
+
+
+def _query(file: Checked, folder: Path, project: Project) -> str:
+    query = file.text("segment", "query")
+    key = ("segment", "query_file")
+    path = check_path(file, folder, project.root, *key)
+    if query is not None or path is None:
+        return query or ""
+    expected = "a file with one SELECT"
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        file.add(key, f"a file that cannot be read ({error.strerror})", expected)
+    except UnicodeDecodeError:
+        file.add(key, "a file that is not UTF-8", expected, "save it again with the encoding UTF-8")
+    else:
+        if len(data) > MAX_BYTES:
+            file.add(key, "a file of more than 1 MB", expected)
+        elif not text.strip():
+            file.add(key, "an empty file", expected)
+        elif find_secrets(text):
+            file.add(key, "a file with something that looks like a secret", expected)
+        return text
+    return ""
+
+
+def _check_provider(file: Checked, project: Project) -> None:
+    path = ("delivery", "provider")
+    is_given = file.source.get(*path) is not None
+    name = file.text(*path) if is_given else _DEFAULT_PROVIDER
+    if name is None or name in project.providers:
+        return
+    known = sorted(project.providers)
+    found = describe(name) if is_given else f'nothing, which means "{name}"'
+    expected = (
+        f"a provider of runner.yml: {listed(known)}" if known else "a provider, but runner.yml has none"
+    )
+    file.add(path, found, expected, did_you_mean(name, known))
+
+
+def _check_buttons(file: Checked) -> None:
+    buttons = file.source.get("template", "buttons")
+    seen: set[object] = set()
+    for place in range(len(buttons) if isinstance(buttons, list) else 0):
+        path = ("template", "buttons", place, "index")
+        index = file.get(*path)
+        if index is not None and index in seen:
+            file.add(path, f"{describe(index)} a second time", "each button once")
+        seen.add(index)
+
+
+Document = Mapping[str, Any]
+
+
+def _campaign(source: Source, path: PurePosixPath, query: str, schedule: Schedule) -> Campaign:
+    document: dict[str, Any] = source.value  # type: ignore[assignment]
+    segment = {**document["segment"], "query": query}
+    query_file = segment.get("query_file")
+    return Campaign(
+        name=document["campaign"],
+        description=document.get("description", ""),
+        owner=document.get("owner"),
+        segment=Segment(
+            source=segment["source"],
+            query=query,
+            query_file=None if query_file is None else PurePosixPath(query_file),
+        ),
+        recipient=_recipient(document["recipient"]),
+        template=_template(document["template"]),
+        variables=_variables(document.get("variables")),
+        schedule=schedule,
+        provider=document.get("delivery", {}).get("provider", _DEFAULT_PROVIDER),
+        guards=_guards(document.get("guards", {})),
+        log=document.get("log", {}),
+        notify=document.get("notify", {}),
+        path=path,
+        document={**document, "segment": segment},
+    )
+
+
+def _recipient(document: Document) -> RecipientColumns:
+    style = document.get("phone_style")
+    return RecipientColumns(
+        id=document["id"],
+        phone=document["phone"],
+        consent=document["consent"],
+        region=document.get("region"),
+        phone_style=None if style is None else PhoneStyle(style),
+    )
+
+
+def _template(document: Document) -> TemplateUse:
+    header = document.get("header")
+    return TemplateUse(
+        name=document["name"],
+        language=document["language"],
+        header=None if header is None else _header(header),
+        buttons=tuple(_button(button) for button in document.get("buttons", ())),
+    )
+
+
+def _header(document: Document) -> HeaderUse:
+    return HeaderUse(
+        media=_variable(document.get("media")),
+        file_name=document.get("file_name"),
+        variables=_variables(document.get("variables")),
+    )
+
+
+def _button(document: Document) -> ButtonUse:
+    return ButtonUse(
+        index=int(document["index"]),
+        url=_variable(document.get("url")),
+        payload=_variable(document.get("payload")),
+    )
+
+
+def _variables(documents: Sequence[Document] | None) -> tuple[Variable, ...]:
+    made = (_variable(document) for document in documents or ())
+    return tuple(variable for variable in made if variable is not None)
+
+
+def _variable(document: Document | None) -> Variable | None:
+    if document is None:
+        return None
+    transform = document.get("transform", [])
+    names = [transform] if isinstance(transform, str) else transform
+    return Variable(
+        column=document.get("column"),
+        text=document.get("text"),
+        default=document.get("default"),
+        format=document.get("format"),
+        locale=document.get("locale"),
+        transforms=tuple(Transform(name) for name in names),
+        max_length=_whole(document.get("max_length")),
+    )
+
+
+def _guards(document: Document) -> Guards:
+    cap = document.get("frequency_cap")
+    return Guards(
+        max_recipients=_whole(document.get("max_recipients")),
+        max_rejected=_limit(document.get("max_rejected")),
+        max_failed=_limit(document.get("max_failed")),
+        frequency_cap=None if cap is None else _cap(cap),
+    )
+
+
+def _cap(document: Document) -> FrequencyCap:
+    number, unit = document["per"][:-1], document["per"][-1]
+    return FrequencyCap(messages=int(document["messages"]), per=timedelta(**{_UNITS[unit]: int(number)}))
+
+
+def _limit(value: float | str | None) -> Limit | None:
+    if isinstance(value, str):
+        return Limit(share=float(value.removesuffix("%")) / 100)
+    return None if value is None else Limit(count=int(value))
+
+
+def _whole(value: float | None) -> int | None:
+    # JSON Schema counts 5.0 among the whole numbers.
+    return None if value is None else int(value)

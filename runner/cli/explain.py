@@ -1,0 +1,122 @@
+"""`runner explain`: every gate and every message of one person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner import plan_file
+from runner.cli import output
+from runner.cli.workplace import Workplace, open_workplace
+from runner.errors import PlanFileError, UsageError
+from runner.masking import mask_phone
+from runner.reports.wording import REASONS
+
+if TYPE_CHECKING:
+    from runner.ledger.interface import DeliveryHistory
+
+
+@click.command(name="explain")
+@click.argument("phone")
+@click.option("--region", help="The country (such as ID) of a number written without a country code.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--sandbox", is_flag=True, help="In the rehearsals' plans and ledger.")
+def command(phone: str, region: str | None, as_json: bool, sandbox: bool) -> None:
+    """Show what every plan and every message says of the person with PHONE."""
+    from runner.ledger import open_ledger
+
+    with open_workplace(rehearsal=sandbox) as workplace:
+        digits = _read(phone, region)
+        suppressed = digits in _suppressed(workplace, region)
+        planned = list(_in_plans(workplace, digits))
+        ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
+        with closing(ledger):
+            messages = [_message(history) for history in ledger.history(digits)]
+    document = {
+        "phone": mask_phone(digits),
+        "suppressed": suppressed,
+        "plans": planned,
+        "messages": messages,
+    }
+    if as_json:
+        output.show_json(document)
+    else:
+        _show(document)
+
+
+def _read(phone: str, region: str | None) -> str:
+    from runner.phone import read_phone
+
+    reading = read_phone(phone, region=region)
+    if len(reading.readings) != 1:
+        why = REASONS.get(reading.reason or "", "it can be read in two ways")
+        raise UsageError(f"the phone cannot be read: {why}", hint="write it with + and its country code")
+    return reading.readings[0]
+
+
+def _suppressed(workplace: Workplace, region: str | None) -> frozenset[str]:
+    from runner.screening import read_suppression
+
+    return read_suppression(workplace.project.suppression, region=region)
+
+
+def _in_plans(workplace: Workplace, digits: str) -> Iterator[dict[str, Any]]:
+    """Yield what each plan file says of this phone; a damaged plan is named and passed over."""
+    from runner.screening import find_rows
+
+    for path in sorted(workplace.plans.glob("*.plan")):
+        try:
+            plan = plan_file.read_plan(path)
+            with plan_file.extracted_tables(path, workplace.workspace) as tables:
+                rows = find_rows(tables, digits)
+        except PlanFileError as error:
+            output.report(error)
+            continue
+        for row in rows:
+            yield {"campaign": plan.campaign, "occurrence": plan.occurrence, "plan": path.name, **row}
+
+
+def _message(history: DeliveryHistory) -> dict[str, Any]:
+    delivery = history.delivery
+    return {
+        "campaign": delivery.key.campaign,
+        "occurrence": delivery.key.occurrence,
+        "state": delivery.state.value,
+        "recipient": delivery.recipient_id,
+        "message_id": delivery.message_id,
+        "outcomes": [
+            {
+                "at": _moment(outcome.at),
+                "attempt": outcome.attempt,
+                "outcome": outcome.outcome.value,
+                "rule": outcome.rule,
+                "detail": outcome.detail,
+            }
+            for outcome in history.outcomes
+        ],
+    }
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _show(document: dict[str, Any]) -> None:
+    output.show(f"{document['phone']}{'  on a never-message list' if document['suppressed'] else ''}")
+    for row in document["plans"]:
+        meaning = REASONS.get(row["verdict"], "")
+        detail = f" ({row['detail']})" if row["detail"] else f" ({meaning})" if meaning else ""
+        output.show(
+            f"  plan {row['campaign']} {row['occurrence']} row {row['row']}: {row['verdict']}{detail}"
+        )
+    for message in document["messages"]:
+        output.show(f"  message {message['campaign']} {message['occurrence']}: {message['state']}")
+        for outcome in message["outcomes"]:
+            detail = f": {outcome['detail']}" if outcome["detail"] else ""
+            output.show(f"    {outcome['at']} {outcome['outcome']} by {outcome['rule']}{detail}")
+    if not document["plans"] and not document["messages"]:
+        output.show("  no plan and no message knows this phone")

@@ -1,0 +1,94 @@
+"""The `runner` command itself: finds the sub-command, and turns an expected failure into one line.
+
+Sub-commands are imported only when they are called, so that `runner --help` and `runner validate` never pay
+for DuckDB; their one-line helps stand in the table below for that reason.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from runner import __version__
+from runner.cli import output
+from runner.errors import ExitCode, RunnerError
+
+#: command -> (module, one line of help), in the order of use.
+_COMMANDS = {
+    "validate": ("validate", "Check campaign files, every problem at file:line:column."),
+    "plan": ("plan", "Show exactly who would get what; sends nothing."),
+    "show": ("show", "Show a plan file again."),
+    "apply": ("apply", "Send exactly what was planned, each person at most once."),
+    "status": ("status", "Show what became of every campaign's messages."),
+    "resolve": ("resolve", "Settle deliveries whose outcome is unknown, by a person's word."),
+    "explain": ("explain", "Show every gate and message of one person."),
+    "templates": ("templates", "List the provider's message templates."),
+    "sandbox": ("sandbox", "Serve the provider's API on this machine, for rehearsal."),
+}
+
+
+class _LazyCommands(click.Group):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"runner.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = output.did_you_mean(args[0], _COMMANDS)
+            raise click.UsageError(f"{error.message}{f' {near}' if near else ''}", ctx) from error
+
+
+@click.group(cls=_LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="runner")
+def cli() -> None:
+    """WhatsApp campaigns as code: what was reviewed is what is sent, each person at most once.
+
+    A campaign is a YAML file in git. `runner plan` shows exactly who would get what; `runner apply` sends
+    exactly that, at the provider's rate, and records every outcome.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code: 0, 1, 2, 3, 4, 5 or 130 (docs/concepts.md)."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: Sequence[str] | None) -> int:
+    try:
+        result: Any = cli.main(args=arguments, prog_name="runner", standalone_mode=False)
+        return int(result or 0)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        output.say("interrupted: nothing is left half done")
+        return ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return ExitCode.ERROR
+    except RunnerError as error:
+        output.report(error)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.ERROR

@@ -1,0 +1,62 @@
+"""How every command speaks: one JSON document or text on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import RunnerError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+#: The version of every JSON document a command prints.
+FORMAT = 1
+
+_HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+_HARMLESS |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def harmless(text: str) -> str:
+    """Return `text` with control characters and text-direction overrides made visible, for a terminal."""
+    return text.translate(_HARMLESS)
+
+
+def say(text: str) -> None:
+    """Write a line for people, to stderr."""
+    print(harmless(text), file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Write a command's result, to stdout."""
+    print(text, flush=True)
+
+
+def show_json(document: Mapping[str, Any]) -> None:
+    """Write a command's result as its one JSON document, to stdout."""
+    print(json.dumps({"format": FORMAT, **document}, ensure_ascii=False, indent=2), flush=True)
+
+
+def report(error: RunnerError) -> None:
+    """Write an expected failure: what is wrong, and what to do next."""
+    say(f"runner: {error.message}")
+    if error.hint:
+        say(f"  hint: {error.hint}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `Did you mean "x"?` when a known word is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f'Did you mean "{near[0]}"?' if near else ""
+
+
+def show_rich(renderable: RenderableType, *, to_stderr: bool = False) -> None:
+    """Write a rich report: colours on a terminal, plain text elsewhere."""
+    from rich.console import Console
+
+    stream = sys.stderr if to_stderr else sys.stdout
+    width = None if stream.isatty() else 100
+    Console(file=stream, highlight=False, markup=False, emoji=False, width=width).print(renderable)

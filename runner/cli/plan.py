@@ -1,0 +1,169 @@
+"""`runner plan`: show exactly who would get what, and freeze it in a plan file; sends nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from pathlib import Path
+
+import click
+
+from runner import plan_file
+from runner.campaign import Campaign
+from runner.cli import output
+from runner.cli.campaigns import load_sound_campaigns
+from runner.cli.git import git_state
+from runner.cli.workplace import Workplace, make_private, open_workplace, versions
+from runner.errors import ExitCode, Refusal, RunnerError, UsageError
+from runner.plan import Plan
+
+
+@click.command(name="plan")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="CAMPAIGN...")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the plan to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--markdown", is_flag=True, help="Print a pull-request comment; no personal data.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is something to send.")
+@click.option("--sandbox", is_flag=True, help="Plan against the sandbox, apart from the real ledger.")
+def command(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    as_json: bool,
+    markdown: bool,
+    detailed_exitcode: bool,
+    sandbox: bool,
+) -> int:
+    """Show exactly who would get what, and write a plan file. Nothing is sent.
+
+    CAMPAIGN is a campaign file, or a folder of them.
+    """
+    planned: list[tuple[Plan, Path | None]] = []
+    failures: list[RunnerError] = []
+    with open_workplace(sandbox=sandbox) as workplace:
+        campaigns = load_sound_campaigns(paths, workplace.project)
+        if out is not None and len(campaigns) != 1:
+            raise UsageError("-o takes one campaign", hint="leave -o out: each plan then gets its own file")
+        for campaign in campaigns:
+            try:
+                planned.append(plan_campaign(workplace, campaign, out))
+            except RunnerError as error:
+                failures.append(error)
+                output.report(error)
+                continue
+            if not as_json:
+                _show(*planned[-1], markdown=markdown)
+    if as_json:
+        _show_json(planned, failures)
+    return _exit_code(planned, failures, detailed=detailed_exitcode)
+
+
+def plan_campaign(workplace: Workplace, campaign: Campaign, out: Path | None) -> tuple[Plan, Path | None]:
+    """Make the plan of `campaign` and write its file; no file, but the plan, when it is over a guard."""
+    from runner.ledger import open_ledger
+    from runner.planning import Circumstances, make_plan
+    from runner.segments import segment_source
+
+    listing = workplace.provider(campaign.provider).templates()
+    listing.require(campaign.template.name, campaign.template.language)
+    fetch = partial(segment_source(campaign.segment.source), campaign.segment, project=workplace.project)
+    ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
+    with closing(ledger), private_folder(workplace) as folder:
+        plan = make_plan(
+            campaign,
+            source=fetch,
+            templates=listing.templates,
+            provider=workplace.provider_settings(campaign.provider),
+            provider_is_local=workplace.is_local(campaign.provider),
+            ledger=ledger,
+            circumstances=Circumstances(
+                now=datetime.now(timezone.utc).replace(microsecond=0),
+                workspace=folder,
+                expires_after=timedelta(hours=workplace.project.plan_expires_hours),
+                git=git_state(workplace.project.root),
+                versions=versions(),
+                suppression=workplace.project.suppression,
+            ),
+        )
+        if plan.exceeded:
+            return plan, None
+        target = out or workplace.plans / f"{plan.campaign}.{plan.occurrence}.{plan.digest[:12]}.plan"
+        plan_file.write_plan(plan, folder, target)
+    if out is None:
+        _retire_older(target, plan)
+    return plan, target
+
+
+@contextmanager
+def private_folder(workplace: Workplace) -> Iterator[Path]:
+    """Give a private folder for intermediate files, gone afterwards."""
+    make_private(workplace.workspace)
+    folder = Path(tempfile.mkdtemp(dir=workplace.workspace, prefix="plan-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def plan_and_show(workplace: Workplace, campaign: Campaign) -> Path:
+    """Plan a campaign that is to be applied at once, showing the plan on stderr; Refusal over a guard."""
+    from runner.reports.terminal import plan_report
+
+    plan, path = plan_campaign(workplace, campaign, None)
+    output.show_rich(plan_report(plan), to_stderr=True)
+    if path is None:
+        raise Refusal(_over_guards(plan), hint="see the guards in the plan above")
+    return path
+
+
+def _over_guards(plan: Plan) -> str:
+    names = ", ".join(f"{guard.name} {guard.limit} (found {guard.found})" for guard in plan.exceeded)
+    return f"{plan.campaign}: refused by guard {names}: no plan was written"
+
+
+def _retire_older(target: Path, plan: Plan) -> None:
+    """Remove the plans that this one supersedes: they hold people's data and would be refused as stale."""
+    for older in target.parent.glob(f"{plan.campaign}.{plan.occurrence}.*.plan"):
+        if older != target:
+            older.unlink(missing_ok=True)
+
+
+def _show(plan: Plan, path: Path | None, *, markdown: bool) -> None:
+    if markdown:
+        from runner.reports.markdown import plan_markdown
+
+        output.show(plan_markdown(plan))
+    else:
+        from runner.reports.terminal import plan_report
+
+        output.show_rich(plan_report(plan))
+    if path is None:
+        output.say(f"runner: {_over_guards(plan)}")
+    else:
+        output.say(f"plan written to {path}; send it with: runner apply {path}")
+
+
+def _show_json(planned: Sequence[tuple[Plan, Path | None]], failures: Sequence[RunnerError]) -> None:
+    from runner.reports.summary import plan_summary
+
+    output.show_json(
+        {
+            "plans": [plan_summary(plan, str(path) if path else None) for plan, path in planned],
+            "errors": [{"message": error.message, "hint": error.hint} for error in failures],
+        }
+    )
+
+
+def _exit_code(
+    planned: Sequence[tuple[Plan, Path | None]], failures: Sequence[RunnerError], *, detailed: bool
+) -> ExitCode:
+    if failures:
+        return ExitCode(max(error.exit_code for error in failures))
+    if any(plan.exceeded for plan, _ in planned):
+        return ExitCode.REFUSED
+    if detailed and any(plan.to_send for plan, _ in planned):
+        return ExitCode.CHANGES
+    return ExitCode.DONE

@@ -1,0 +1,112 @@
+"""`runner status`: what became of every campaign's messages, as the ledger has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli import output
+from runner.cli.workplace import open_workplace
+from runner.reports import wording
+
+if TYPE_CHECKING:
+    from runner.ledger.interface import OccurrenceSummary, RunRecord
+
+
+@click.command(name="status")
+@click.argument("campaign", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--sandbox", is_flag=True, help="Show the rehearsals' ledger.")
+def command(campaign: str | None, as_json: bool, sandbox: bool) -> None:
+    """Show what became of the messages of CAMPAIGN (its name), or of every campaign."""
+    from runner.ledger import open_ledger
+
+    with open_workplace(rehearsal=sandbox) as workplace:
+        ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
+        with closing(ledger):
+            occurrences = ledger.summary(campaign)
+    if as_json:
+        output.show_json({"occurrences": [_document(occurrence) for occurrence in occurrences]})
+    else:
+        _show(occurrences, campaign)
+
+
+def _show(occurrences: Sequence[OccurrenceSummary], campaign: str | None) -> None:
+    if not occurrences:
+        output.show(f"nothing was sent yet{f' for {campaign}' if campaign else ''}")
+        return
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("campaign", "occurrence"):
+        table.add_column(name)
+    for name in ("to send", "accepted", "refused", "unknown", "remaining"):
+        table.add_column(name, justify="right")
+    table.add_column("last run")
+    for occurrence in occurrences:
+        counts = _accounts(occurrence)
+        cells = [wording.number(counts[key]) for key in _COUNTED]
+        table.add_row(occurrence.campaign, occurrence.occurrence, *cells, _last_run(occurrence))
+    output.show_rich(table)
+
+
+_COUNTED = ("to_send", "accepted", "refused", "unknown", "remaining")
+
+
+def _accounts(occurrence: OccurrenceSummary) -> dict[str, int]:
+    """Return the accounts of the occurrence's latest plan: to_send is the sum of the others."""
+    counts, to_send = occurrence.counts, occurrence.plan.to_send
+    known = counts.accepted + counts.refused + counts.unknown
+    return {
+        "to_send": to_send,
+        "accepted": counts.accepted,
+        "refused": counts.refused,
+        "unknown": counts.unknown,
+        "remaining": to_send - known,
+    }
+
+
+def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:
+    total = occurrence.total
+    return {
+        "campaign": occurrence.campaign,
+        "occurrence": occurrence.occurrence,
+        "digest": occurrence.plan.digest,
+        **_accounts(occurrence),
+        "refused_by_rule": dict(occurrence.counts.refused_by_rule),
+        "all_plans": {"accepted": total.accepted, "refused": total.refused, "unknown": total.unknown},
+        "finished_at": _moment(occurrence.plan.finished_at),
+        "last_run": _run_document(occurrence.last_run),
+        "applied_by": str(occurrence.lock.holder) if occurrence.lock else None,
+    }
+
+
+def _run_document(run: RunRecord | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    return {
+        "run": run.id,
+        "by": str(run.holder),
+        "started_at": _moment(run.started_at),
+        "ended_at": _moment(run.ended_at),
+        "exit_code": run.exit_code,
+    }
+
+
+def _last_run(occurrence: OccurrenceSummary) -> str:
+    if occurrence.lock is not None:
+        return f"being applied by {occurrence.lock.holder}"
+    run = occurrence.last_run
+    if run is None:
+        return ""
+    if run.ended_at is None:
+        return f"run {run.id} was killed"
+    return f"run {run.id}, exit {run.exit_code}, {_moment(run.ended_at)}"
+
+
+def _moment(at: float | None) -> str | None:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None

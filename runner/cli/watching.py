@@ -1,0 +1,192 @@
+"""What a person and the run log see of an apply: comparisons, the question, progress, the final accounts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli import output
+from runner.errors import RunnerError
+from runner.logs.run_log import RunLog, open_run_log
+from runner.masking import mask_phone
+from runner.reports import wording
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from runner.applying import Report
+    from runner.checking import Comparison
+    from runner.cli.workplace import Workplace
+    from runner.plan import Plan
+    from runner.sending import Event, Tally
+
+#: Without a terminal, one line of progress every so many seconds.
+_LINE_EVERY = 5.0
+
+
+class ApplyWatcher:
+    """Follows one apply. Everything it says goes to stderr; the run log has one JSON line per event."""
+
+    def __init__(self, plan: Plan, workplace: Workplace, *, auto_approve: bool) -> None:
+        self._plan = plan
+        self._workplace = workplace
+        self._auto_approve = auto_approve
+        self._stack = ExitStack()
+        self._log: RunLog | None = None
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._began_at = 0.0
+        self._said_at = 0.0
+        self._sent = 0
+
+    def __enter__(self) -> ApplyWatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def compared(self, comparisons: Sequence[Comparison]) -> None:
+        """Print every comparison, holding or not."""
+        for comparison in comparisons:
+            mark = "ok  " if comparison.holds else "NOT "
+            remedy = "" if comparison.holds else f"; {comparison.remedy}"
+            output.say(f"  {mark} {comparison.what}: {comparison.found}{remedy}")
+
+    def confirmed(self, tally: Tally) -> bool:
+        """Ask a person at the terminal; without one, only --auto-approve is a yes."""
+        question = self._question(tally)
+        if self._auto_approve or self._workplace.rehearsal:
+            output.say(question)
+            return True
+        if not sys.stdin.isatty():
+            output.say(f"{question} Nobody is here to confirm: use --auto-approve for machines.")
+            return False
+        answer = click.prompt(f"{question} Type yes to send", default="no", show_default=False, err=True)
+        return str(answer).strip().lower() == "yes"
+
+    def began(self, run: int, tally: Tally) -> None:
+        """Open the run log and the progress."""
+        name = f"{self._plan.campaign}.{self._plan.occurrence}.{run}.jsonl"
+        self._log = self._stack.enter_context(open_run_log(self._workplace.run_logs / name))
+        self._began_at = self._said_at = time.monotonic()
+        self._write("run_began", run=run, digest=self._plan.digest, remaining=tally.remaining)
+        if sys.stderr.isatty():
+            self._progress, self._task = self._bar(tally)
+
+    def happened(self, event: Event, tally: Tally) -> None:
+        """Log one send, and show where the run stands."""
+        answer = event.answer
+        self._sent += 1
+        if self._log is not None:
+            self._log.write(
+                event.at,
+                "message_settled",
+                phone=mask_phone(event.delivery.key.phone),
+                outcome=answer.outcome.value,
+                rule=answer.rule,
+                attempt=event.attempt,
+                message_id=answer.message_id,
+                http_status=answer.http_status,
+                code=answer.code,
+                detail=answer.detail,
+            )
+        self._advance(tally)
+
+    def ended(self, report: Report) -> None:
+        """Print the final accounts and, where something is left, what to do next."""
+        counts = report.counts
+        stop = {"cause": report.stop.cause.value, "detail": report.stop.detail} if report.stop else None
+        self._write(
+            "run_ended",
+            accepted=counts.accepted,
+            refused=counts.refused,
+            unknown=counts.unknown,
+            remaining=report.remaining,
+            stop=stop,
+            exit_code=int(report.exit_code),
+        )
+        self._stack.close()
+        if report.run is None:
+            output.say(f"{self._plan.campaign}: nothing left to do")
+        for line in _accounts(report):
+            output.say(line)
+
+    def document_of(self, error: RunnerError) -> dict[str, Any]:
+        """Return the JSON entry of an apply that ended with `error`."""
+        self._write("run_failed", error=error.message, exit_code=int(error.exit_code))
+        return {
+            "run": None,
+            "campaign": self._plan.campaign,
+            "occurrence": self._plan.occurrence,
+            "digest": self._plan.digest,
+            "to_send": self._plan.to_send,
+            "error": {"message": error.message, "hint": error.hint},
+            "exit_code": int(error.exit_code),
+        }
+
+    def _question(self, tally: Tally) -> str:
+        plan = self._plan
+        where = (
+            "to the sandbox" if self._workplace.rehearsal else f"from {plan.sender} through {plan.provider}"
+        )
+        before = f" ({wording.number(tally.known)} have their account already)" if tally.known else ""
+        return f"{plan.campaign}: send {wording.number(tally.remaining)} messages {where}{before}."
+
+    def _write(self, action: str, **keys: Any) -> None:  # noqa: ANN401 - JSON values
+        if self._log is not None:
+            self._log.write(time.time(), action, **keys)
+
+    def _advance(self, tally: Tally) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=tally.known, counts=_counts(tally))
+            return
+        now = time.monotonic()
+        if now - self._said_at >= _LINE_EVERY:
+            self._said_at = now
+            rate = self._sent / (now - self._began_at)
+            left = wording.duration(tally.remaining / rate) if rate else "?"
+            output.say(f"{tally.known}/{tally.to_send} {_counts(tally)}, {rate:.1f}/s, {left} left")
+
+    def _bar(self, tally: Tally) -> tuple[Progress, TaskID]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from runner.cli.speed_column import SpeedColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}"),
+            SpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        progress = self._stack.enter_context(Progress(*columns, console=Console(stderr=True)))
+        task = progress.add_task(
+            self._plan.campaign, total=tally.to_send, completed=tally.known, counts=_counts(tally)
+        )
+        return progress, task
+
+
+def _counts(tally: Tally) -> str:
+    return f"{tally.accepted} accepted, {tally.refused} refused, {tally.unknown} unknown"
+
+
+def _accounts(report: Report) -> list[str]:
+    counts, plan = report.counts, report.plan
+    lines = [
+        f"{plan.campaign}: {wording.number(plan.to_send)} to send = {wording.number(counts.accepted)} accepted"
+        f" + {wording.number(counts.refused)} refused + {wording.number(counts.unknown)} unknown"
+        f" + {wording.number(report.remaining)} remaining"
+    ]
+    lines += [f"  refused by {rule}: {count}" for rule, count in sorted(counts.refused_by_rule.items())]
+    if report.stop is not None and report.remaining:
+        lines.append(f"  stopped: {report.stop.detail}; the next `runner apply` goes on")
+    if counts.unknown:
+        lines.append("  unknown deliveries are never sent again by themselves: see `runner resolve`")
+    return lines

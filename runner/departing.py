@@ -1,0 +1,142 @@
+"""When a message may leave: the async face of a sender's shared pace row; used by applying.
+
+Each message takes a turn: it reserves the next slot of the sender in the ledger, where every process that
+sends for this sender reserves, and waits until just before that slot. Then its intent is committed, and it
+leaves exactly at the slot. A message that left later than the margin tolerates pushes the pace row: at
+the provider's door no sliding second holds more than the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from math import ceil
+from typing import Protocol
+
+from runner.pacing import NETWORK_JITTER, Margin, has_lost_its_slot
+
+#: The longest an intent may need between the wait for its slot and the slot, in seconds.
+_LONGEST_LEAD = 0.05
+_SHORTEST_LEAD = 0.004
+#: The rate is a number of messages in any one second.
+_SECOND = 1.0
+
+
+class Clock(Protocol):
+    """The time and the waiting; passed in, so that a test or a simulation can own them."""
+
+    def now(self) -> float:
+        """Return the time in epoch seconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class PaceRow(Protocol):
+    """The one pace of a sender, shared by every process."""
+
+    async def reserve_slot(self, sender: str, interval: float, now: float) -> float:
+        """Reserve the next slot (epoch seconds), at least `interval` after the last one reserved."""
+        ...
+
+    async def delay_sender(self, sender: str, seconds: float, now: float) -> None:
+        """Push every slot not yet reserved by `seconds`."""
+        ...
+
+    async def hold_sender(self, sender: str, seconds: float, now: float) -> None:
+        """Free no slot before `now + seconds`."""
+        ...
+
+
+class Departure:
+    """One message's turn: its slot, and when it really left (None until it has)."""
+
+    __slots__ = ("left_at", "over", "reserved_at", "slot")
+
+    def __init__(self, slot: float, reserved_at: float) -> None:
+        self.slot = slot
+        self.reserved_at = reserved_at
+        self.left_at: float | None = None
+        self.over = asyncio.Event()
+
+    def leave(self, at: float) -> None:
+        """Note that the message left at `at` (epoch seconds)."""
+        self.left_at = at
+        self.over.set()
+
+    def give_up(self) -> None:
+        """Note that nothing left in this turn."""
+        self.over.set()
+
+
+class Pace:
+    """The pace of one sender within this process. `rate` is messages a second, None for unlimited."""
+
+    def __init__(self, *, sender: str, rate: float | None, row: PaceRow, clock: Clock) -> None:
+        self._sender = sender
+        self._rate = rate
+        self._row = row
+        self._clock = clock
+        self._margin = Margin()
+        self._turn = asyncio.Lock()
+        self._debt = 0.0
+        self._lead = _SHORTEST_LEAD
+        self._recent: deque[Departure] = deque(maxlen=ceil(rate) if rate else 1)
+
+    async def take_turn(self) -> Departure:
+        """Wait until just before the next free slot of the sender, and return it."""
+        if self._rate is None:
+            return Departure(self._clock.now(), self._clock.now())
+        async with self._turn:
+            slot = await self._reserve(self._rate)
+            await self._sleep_until(slot - self._lead)
+            return Departure(slot, self._clock.now())
+
+    async def wait_to_leave(self, departure: Departure) -> None:
+        """Wait for the very slot; and, should an earlier message have left late, for its second to pass.
+
+        A message that comes so late that it would crowd the next ones loses its slot and takes another.
+        """
+        if self._rate is None:
+            return
+        self._learn_lead(self._clock.now() - departure.reserved_at)
+        oldest = self._recent[0] if len(self._recent) == self._recent.maxlen else None
+        self._recent.append(departure)
+        if oldest is not None:
+            await oldest.over.wait()
+            departure.slot = max(departure.slot, (oldest.left_at or oldest.slot) + _SECOND + NETWORK_JITTER)
+        while has_lost_its_slot(self._clock.now() - departure.slot, self._margin.interval(self._rate)):
+            departure.slot = await self._reserve(self._rate)
+        await self._sleep_until(departure.slot)
+
+    def note(self, departure: Departure) -> None:
+        """Learn from a turn that is over: how late the message left, and what that asks of the next ones."""
+        if self._rate is None or departure.left_at is None:
+            return
+        lateness = departure.left_at - departure.slot
+        self._debt += self._margin.excess(lateness)
+        self._margin.observe(lateness)
+
+    async def back_off(self, seconds: float) -> None:
+        """Hold the sender's next slots: the provider asked everybody to wait."""
+        await self._row.hold_sender(self._sender, seconds, self._clock.now())
+
+    async def _reserve(self, rate: float) -> float:
+        debt, self._debt = self._debt, 0.0
+        now = self._clock.now()
+        if debt > 0:
+            await self._row.delay_sender(self._sender, debt, now)
+        return await self._row.reserve_slot(self._sender, self._margin.interval(rate), now)
+
+    def _learn_lead(self, needed: float) -> None:
+        """Keep the lead just above what committing an intent takes, forgetting slowly."""
+        wanted = needed * 1.5
+        faded = self._lead * 0.9
+        self._lead = min(_LONGEST_LEAD, max(_SHORTEST_LEAD, wanted, faded))
+
+    async def _sleep_until(self, moment: float) -> None:
+        wait = moment - self._clock.now()
+        if wait > 0:
+            await self._clock.sleep(wait)

@@ -1,0 +1,275 @@
+"""One SQLite file under the ledger: opened privately, migrated, and every error of it said in one line.
+
+Nothing above this module sees sqlite3: it gets rows, transactions and LedgerError.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from runner.errors import LedgerError
+from runner.ledger.named_sql import Statement, read_statements
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+
+BATCH = 10_000
+
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",  # readers never wait for the writer, nor the writer for them
+    "PRAGMA synchronous = FULL",  # a commit is on disk before it returns: the whole promise rests on it
+    "PRAGMA foreign_keys = ON",
+)
+
+#: What SQLite says (a part of its message, in lower case), what that means here, and what to do.
+_CAUSES = (
+    (
+        "locked",
+        "is locked by another process",
+        "wait until that has finished, then run the same command again",
+    ),
+    ("is full", "cannot grow: the disk is full", "free some space, then run the same command again"),
+    (
+        "disk i/o",
+        "cannot be read or written",
+        "check the disk and its quota, then run the same command again",
+    ),
+    ("readonly", "is read-only", "give this user write permission on the file and on its folder"),
+    ("unable to open", "cannot be opened", "check that it is a file, in a folder that this user may write"),
+    ("not a database", "is not a ledger", "check `ledger` in runner.yml; the file was left as it is"),
+    (
+        "malformed",
+        "is damaged",
+        "keep the file, and restore the ledger from its backup before sending anything",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One numbered step of the ledger's shape."""
+
+    version: int
+    name: str
+    sql: str
+
+
+class SqliteFile:
+    """An open SQLite file that runs named statements. One thread owns it: the one that opened it."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, statements: Mapping[str, Statement]
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._sql = {name: statement.sql for name, statement in statements.items()}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all that is run inside, durably, or nothing of it."""
+        with translated(self._path), _begun(self._connection, "BEGIN IMMEDIATE"):
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that is read inside see the file at one moment."""
+        with translated(self._path), _begun(self._connection, "BEGIN"):
+            yield
+
+    def run(self, name: str, parameters: Parameters) -> sqlite3.Cursor:
+        """Run a statement inside a transaction; its cursor says `rowcount` and `lastrowid`."""
+        return self._connection.execute(self._sql[name], parameters)
+
+    def run_all(self, name: str, parameters: Sequence[Parameters]) -> int:
+        """Run a statement once for each set of parameters; return how many rows changed in all."""
+        return self._connection.executemany(self._sql[name], parameters).rowcount if parameters else 0
+
+    def rows(self, name: str, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - whatever SQLite can hold
+        """Return all rows of a query."""
+        with translated(self._path):
+            return self._connection.execute(self._sql[name], parameters).fetchall()
+
+    def row(self, name: str, /, **parameters: Any) -> Row | None:  # noqa: ANN401 - whatever SQLite can hold
+        """Return the first row of a query, or None."""
+        found = self.rows(name, **parameters)
+        return found[0] if found else None
+
+    def batches(self, name: str, /, **parameters: Any) -> Iterator[list[Row]]:  # noqa: ANN401 - as above
+        """Yield the rows of a query as of one moment, in batches."""
+        with translated(self._path):
+            cursor = self._connection.execute(self._sql[name], parameters)
+            try:
+                while batch := cursor.fetchmany(BATCH):
+                    yield batch
+            finally:
+                cursor.close()
+
+
+def open_file(path: Path, *, busy_seconds: float, clock: Callable[[], float] = time.time) -> SqliteFile:
+    """Open the ledger file for writing; create or migrate it if need be. LedgerError if that cannot be."""
+    with translated(path):
+        _create(path)
+        connection = _connect(f"{path.as_uri()}?mode=rw", busy_seconds)
+        with _closed_on_error(connection):
+            _check_version(connection, path)
+            for setting in _SETTINGS:
+                connection.execute(setting)
+            _migrate(connection, clock())
+            return SqliteFile(connection, path, _statements())
+
+
+def open_file_to_read(path: Path, *, busy_seconds: float) -> SqliteFile:
+    """Open the ledger file for reading; one that is not there yet reads as an empty ledger."""
+    with translated(path):
+        if not path.exists() or path.stat().st_size == 0:
+            return _empty(path)
+        connection = _connect(f"{path.as_uri()}?mode=ro", busy_seconds)
+        with _closed_on_error(connection):
+            version = _check_version(connection, path)
+            latest = migrations()[-1].version
+            if version < latest:
+                raise LedgerError(
+                    f"{path}: the ledger has schema {version}; this version of runner reads schema {latest}",
+                    hint="`runner status` brings it up to date",
+                )
+            return SqliteFile(connection, path, _statements())
+
+
+def migrations() -> list[Migration]:
+    """Return the migrations shipped, in order."""
+    folder = files("runner.ledger") / "migrations"
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [
+        Migration(version=int(name[:4]), name=name, sql=(folder / name).read_text(encoding="utf-8"))
+        for name in found
+    ]
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite or the system says about the file into one LedgerError; a bug stays a bug."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
+    except (sqlite3.Error, OSError) as error:
+        said = str(error).lower()
+        for part, meaning, hint in _CAUSES:
+            if part in said:
+                raise LedgerError(f"{path}: the ledger {meaning}", hint=hint) from error
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        hint = "check `ledger` in runner.yml, and that this user may write there"
+        raise LedgerError(f"{path}: the ledger cannot be used: {reason}", hint=hint) from error
+
+
+def _create(path: Path) -> None:
+    """Create an empty file that only its owner may read; SQLite gives its -wal and -shm the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Only ever a file that was not there: to open and close a file that SQLite has open in this process
+    # would drop its locks.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _connect(uri: str, busy_seconds: float) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)
+
+
+def _empty(path: Path) -> SqliteFile:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _migrate(connection, 0.0)
+    connection.execute("PRAGMA query_only = ON")
+    return SqliteFile(connection, path, _statements())
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the ledger's schema version, 0 for an empty file; refuse what this version cannot keep."""
+    version = _version(connection)
+    if version is None:
+        raise LedgerError(
+            f"{path}: this SQLite file is not a ledger: it holds other tables",
+            hint="check `ledger` in runner.yml; the file was left as it is",
+        )
+    latest = migrations()[-1].version
+    if version > latest:
+        raise LedgerError(
+            f"{path}: the ledger has schema {version}, of a newer version of runner; this one knows {latest}",
+            hint="use the newer runner for this ledger; the file was left as it is",
+        )
+    return version
+
+
+def _version(connection: sqlite3.Connection) -> int | None:
+    """Return the number of the last migration applied, 0 for an empty file, None for somebody else's."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if "schema_migrations" in tables:
+        return int(connection.execute("SELECT max(version) FROM schema_migrations").fetchone()[0])
+    return None if tables else 0
+
+
+def _migrate(connection: sqlite3.Connection, now: float) -> None:
+    """Apply what is pending, each migration and its record in one transaction."""
+    for migration in migrations():
+        with _begun(connection, "BEGIN IMMEDIATE"):
+            # Read inside the transaction: another process may be opening the same new ledger.
+            if (_version(connection) or 0) < migration.version:
+                _apply(connection, migration, now)
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration, now: float) -> None:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations "
+        "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at REAL NOT NULL)"
+    )
+    for statement in _split(migration.sql):
+        connection.execute(statement)
+    record = (migration.version, migration.name, now)
+    connection.execute("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)", record)
+
+
+def _split(script: str) -> Iterator[str]:
+    """Yield a script's statements one by one: sqlite3's executescript would commit the transaction first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _statements() -> Mapping[str, Statement]:
+    return read_statements((files("runner.ledger") / "statements.sql").read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _begun(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite may have rolled back by itself (disk full); the first error is the one to tell.
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

@@ -1,0 +1,209 @@
+"""A plan: the exact deliveries of one occurrence, counted, sampled and sealed by a digest. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any
+
+#: The format of plan.json; a plan of another format is refused.
+PLAN_FORMAT = 1
+
+#: What a row may be rejected for, in the order of the gates: a row has the reason of the first it fails.
+REASONS = (
+    "missing_phone",
+    "invalid_phone",
+    "ambiguous_phone",
+    "not_mobile",
+    "no_consent",
+    "suppressed",
+    "frequency_cap",
+    "duplicate_phone",
+    "bad_variable",
+)
+
+#: Keys of plan.json that say when and with what a plan was made, not what is sent to whom.
+_CIRCUMSTANCES = (
+    "digest",
+    "seal",
+    "notes",
+    "rate",
+    "starts_at",
+    "ends_at",
+    "created_at",
+    "expires_at",
+    "git",
+    "versions",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One recipient as the plan shows it: phone and values masked, the message as full text."""
+
+    phone: str
+    header: str
+    body: str
+    footer: str
+    buttons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardCheck:
+    """A guard and what the plan has: `max_rejected` 30% against 12.4%."""
+
+    name: str
+    limit: str
+    found: str
+    exceeded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTemplate:
+    """The template as it was when the plan was made; `digest` tells whether it has changed since."""
+
+    id: str
+    name: str
+    language: str
+    category: str
+    digest: str
+    header_kind: str
+    header: str
+    body: str
+    footer: str
+    buttons: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Git:
+    """The commit the campaign was planned from; `dirty` when the working tree had changes."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything of a plan but the people, who are in its recipients and rejections tables.
+
+    Counts are rows; `rows = to_send + already_sent + sum(rejected.values())`. Times are aware, UTC: the first
+    message may go at `starts_at`, the last goes at `ends_at`. `rate` is messages a second (None: unlimited).
+    `generation` is the ledger's for this occurrence when the plan was made. `files` maps the plan's tables to
+    their SHA-256. `digest` covers what decides what is sent to whom; `seal` covers every other word of
+    plan.json too, so that an edit by hand is found.
+    """
+
+    campaign: str
+    occurrence: str
+    campaign_path: str
+    document: Mapping[str, Any]
+    sql: str
+    source: str
+    job_id: str | None
+    provider: str
+    provider_is_local: bool
+    sender: str
+    rate: float | None
+    template: PlannedTemplate
+    rows: int
+    to_send: int
+    already_sent: int
+    rejected: Mapping[str, int]
+    samples: tuple[Sample, ...]
+    guards: tuple[GuardCheck, ...]
+    notes: tuple[str, ...]
+    due_at: datetime | None
+    zone: str | None
+    window: str | None
+    starts_at: datetime
+    ends_at: datetime
+    generation: int
+    files: Mapping[str, str]
+    created_at: datetime
+    expires_at: datetime
+    git: Git | None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    seal: str = ""
+
+    @property
+    def is_balanced(self) -> bool:
+        """Tell whether every row has exactly one account."""
+        return self.rows == self.to_send + self.already_sent + sum(self.rejected.values())
+
+    @property
+    def duration_seconds(self) -> float:
+        """Return how long sending takes at the sender's rate, from the first message to the last."""
+        return sending_seconds(self.to_send, self.rate)
+
+    @property
+    def exceeded(self) -> tuple[GuardCheck, ...]:
+        """Return the guards this plan is over."""
+        return tuple(guard for guard in self.guards if guard.exceeded)
+
+
+def sending_seconds(messages: int, rate: float | None) -> float:
+    """Return how long `messages` take at `rate` (messages a second, None: unlimited), first to last."""
+    if rate is None or messages == 0:
+        return 0.0
+    return round((messages - 1) / rate, 1)
+
+
+def to_document(plan: Plan) -> dict[str, Any]:
+    """Return the plan as plan.json holds it: JSON values, times in ISO 8601."""
+    return {"format": PLAN_FORMAT, **_plain(asdict(plan))}
+
+
+def from_document(document: Mapping[str, Any]) -> Plan:
+    """Return the plan that `to_document` wrote; KeyError, TypeError or ValueError when it is not one."""
+    values = {field.name: document[field.name] for field in fields(Plan)}
+    template = dict(values["template"])
+    template["buttons"] = tuple((kind, text) for kind, text in template["buttons"])
+    samples = (dict(sample) for sample in values["samples"])
+    values |= {
+        "template": PlannedTemplate(**template),
+        "samples": tuple(Sample(**{**sample, "buttons": tuple(sample["buttons"])}) for sample in samples),
+        "guards": tuple(GuardCheck(**guard) for guard in values["guards"]),
+        "notes": tuple(values["notes"]),
+        "git": Git(**values["git"]) if values["git"] else None,
+        "due_at": datetime.fromisoformat(values["due_at"]) if values["due_at"] else None,
+        "starts_at": datetime.fromisoformat(values["starts_at"]),
+        "ends_at": datetime.fromisoformat(values["ends_at"]),
+        "created_at": datetime.fromisoformat(values["created_at"]),
+        "expires_at": datetime.fromisoformat(values["expires_at"]),
+    }
+    return Plan(**values)
+
+
+def sealed(plan: Plan) -> Plan:
+    """Return the plan with its digest and its seal computed."""
+    document = to_document(plan)
+    decisive = {key: value for key, value in document.items() if key not in _CIRCUMSTANCES}
+    with_digest = replace(plan, digest=digest_of(decisive))
+    whole = {key: value for key, value in to_document(with_digest).items() if key != "seal"}
+    return replace(with_digest, seal=digest_of(whole))
+
+
+def is_genuine(plan: Plan) -> bool:
+    """Tell whether digest and seal are those of the plan's content."""
+    again = sealed(plan)
+    return (again.digest, again.seal) == (plan.digest, plan.seal)
+
+
+def digest_of(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return the SHA-256 (hex) of a JSON value in its one canonical writing."""
+    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - walks any JSON value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

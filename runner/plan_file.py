@@ -1,0 +1,173 @@
+"""Plan <-> one zip file: plan.json without personal data, and the recipients and rejections tables.
+
+The file is the hand-over between the person who reviews and the machine that sends. It is written whole or
+not at all (temporary file, fsync, rename), readable by its owner only, and refuses to open when a byte of it
+is not what was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import struct
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from runner import plan as plans
+from runner.errors import PlanFileError
+from runner.plan import Plan
+
+RECIPIENTS = "recipients.parquet"
+REJECTIONS = "rejections.parquet"
+_PLAN = "plan.json"
+_TABLES = (RECIPIENTS, REJECTIONS)
+_PLAN_LIMIT = 8 * 1024 * 1024
+_CHUNK = 1024 * 1024
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_AGAIN = "make it again with `runner plan`"
+#: What zipfile raises on bytes that are not, or no longer, a zip of stored members.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
+
+
+def write_plan(plan: Plan, tables: Path, target: Path) -> None:
+    """Write `plan` and the two tables in the folder `tables` to `target` (mode 0600), whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                _write_zip(plan, tables, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise PlanFileError(
+            f"{target}: the plan cannot be written: {error.strerror}",
+            hint="check free space and permissions of the folder",
+        ) from error
+
+
+def read_plan(path: Path) -> Plan:
+    """Return the plan in `path`, every byte of it verified; PlanFileError if it is damaged or edited."""
+    with _opened(path) as archive:
+        plan = _parse(path, archive)
+        for name in _TABLES:
+            if _sha256_of_member(archive, name) != plan.files.get(name):
+                raise _edited(path, name)
+    return plan
+
+
+@contextmanager
+def extracted_tables(path: Path, workspace: Path) -> Iterator[Path]:
+    """Extract the tables of `path` into a private folder under `workspace`, for as long as the context lasts.
+
+    The copies are verified as they are read back, so a plan replaced meanwhile cannot slip in.
+    """
+    workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=workspace, prefix="tables-") as folder:
+        with _opened(path) as archive:
+            plan = _parse(path, archive)
+            for name in _TABLES:
+                _extract(archive, name, Path(folder) / name)
+        for name in _TABLES:
+            if sha256_of_file(Path(folder) / name) != plan.files.get(name):
+                raise _edited(path, name)
+        yield Path(folder)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as stream:
+        return _sha256_of(stream)
+
+
+def _write_zip(plan: Plan, tables: Path, stream: IO[bytes]) -> None:
+    text = json.dumps(plans.to_document(plan), ensure_ascii=False, indent=2)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo(_PLAN, _EPOCH), text)
+        for name in _TABLES:
+            with (
+                (tables / name).open("rb") as source,
+                archive.open(zipfile.ZipInfo(name, _EPOCH), "w") as member,
+            ):
+                for chunk in iter(lambda: source.read(_CHUNK), b""):
+                    member.write(chunk)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open the zip; whatever a damaged one makes the reading raise becomes one PlanFileError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except FileNotFoundError as error:
+        raise PlanFileError(f"{path}: there is no such plan", hint="make one with `runner plan`") from error
+    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise PlanFileError(
+            f"{path}: is not a whole plan file (cut short or damaged)",
+            hint="make it again with `runner plan`",
+        ) from error
+    except OSError as error:
+        raise PlanFileError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _parse(path: Path, archive: zipfile.ZipFile) -> Plan:
+    with archive.open(_PLAN) as member:
+        text = member.read(_PLAN_LIMIT + 1)
+    try:
+        document: Any = json.loads(text)
+        found = document.get("format")
+        if found != plans.PLAN_FORMAT:
+            raise PlanFileError(
+                f"{path}: is a plan of format {found!r}, this version reads {plans.PLAN_FORMAT}",
+                hint=_AGAIN,
+            )
+        plan = plans.from_document(document)
+        genuine = plans.is_genuine(plan) and plan.is_balanced
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _edited(path, _PLAN) from error
+    if not genuine:
+        raise _edited(path, _PLAN)
+    return plan
+
+
+def _edited(path: Path, member: str) -> PlanFileError:
+    return PlanFileError(
+        f"{path}: {member} is not what `runner plan` wrote: the file was edited or damaged",
+        hint=f"{_AGAIN}; what is sent must be what was reviewed",
+    )
+
+
+def _extract(archive: zipfile.ZipFile, name: str, target: Path) -> None:
+    with archive.open(name) as source, target.open("wb") as stream:
+        shutil.copyfileobj(source, stream, _CHUNK)
+
+
+def _sha256_of_member(archive: zipfile.ZipFile, name: str) -> str:
+    with archive.open(name) as stream:
+        return _sha256_of(stream)
+
+
+def _sha256_of(stream: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: stream.read(_CHUNK), b""):
+        digest.update(chunk)
+    return digest.hexdigest()

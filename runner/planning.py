@@ -1,0 +1,253 @@
+"""make_plan(): compute who would get what, show it as a value, and freeze it in one file; sends nothing.
+
+The straight line: segment -> rows.parquet -> screening -> recipients and rejections -> counts, guards,
+samples -> the plan, sealed. Planning reads the ledger and the provider's template list and writes neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from runner import plan_file, screening
+from runner.campaign import Campaign, Guards
+from runner.masking import mask_phone, mask_value
+from runner.plan import Git, GuardCheck, Plan, PlannedTemplate, Sample, digest_of, sealed, sending_seconds
+from runner.project import ProviderSettings
+from runner.rendering import RenderedColumns, compile_message
+from runner.schedule import next_firing, opens_at
+from runner.screening import Lists, Screened
+from runner.template import Template, fill
+from runner.template_check import check_template, find_template
+
+
+class Fetched(Protocol):
+    """What a segment source returns: how many rows it wrote, of which types, by which SQL and job."""
+
+    @property
+    def rows(self) -> int: ...  # noqa: D102
+    @property
+    def column_types(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def sql(self) -> str: ...  # noqa: D102
+    @property
+    def job_id(self) -> str | None: ...  # noqa: D102
+
+
+class Source(Protocol):
+    """A segment source, ready to run this campaign's query."""
+
+    def __call__(self, *, columns: Sequence[str], target: Path, occurrence_at: datetime | None) -> Fetched:
+        """Write the wanted columns of the query's rows to `target`, a Parquet file."""
+        ...
+
+
+class LedgerReader(Protocol):
+    """What planning asks of the ledger."""
+
+    def taken(self, campaign: str, occurrence: str) -> Iterator[list[str]]:
+        """Yield, in batches, the phones whose delivery may not be sent again."""
+        ...
+
+    def recent(self, since: float) -> Iterator[list[tuple[str, int]]]:
+        """Yield, in batches, phones and how many messages they got since then, over all campaigns."""
+        ...
+
+    def generation(self, campaign: str, occurrence: str) -> int:
+        """Return a number that grows with every run and every settlement by hand."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """When, where and with what a plan is made. `workspace` is a private folder for intermediate files."""
+
+    now: datetime
+    workspace: Path
+    expires_after: timedelta
+    git: Git | None
+    versions: Mapping[str, str]
+    suppression: Sequence[Path] = ()
+
+
+def make_plan(
+    campaign: Campaign,
+    *,
+    source: Source,
+    templates: Sequence[Template],
+    provider: ProviderSettings,
+    provider_is_local: bool,
+    ledger: LedgerReader,
+    circumstances: Circumstances,
+) -> Plan:
+    """Return the sealed plan of the campaign's next firing, its tables left in `circumstances.workspace`.
+
+    Whether a guard is exceeded is the plan's word (`plan.exceeded`); such a plan must not be written.
+    Errors: SegmentError, TemplateError, LedgerError.
+    """
+    template = find_template(templates, campaign.template.name, campaign.template.language)
+    check_template(template, campaign.template, campaign.variables)
+    firing = next_firing(campaign.schedule, circumstances.now)
+    rows_path = circumstances.workspace / "rows.parquet"
+    fetched = source(columns=wanted_columns(campaign), target=rows_path, occurrence_at=firing.due_at)
+    starts_at = opens_at(
+        campaign.schedule.window,
+        campaign.schedule.zone or "UTC",
+        max(circumstances.now, firing.due_at or circumstances.now),
+    )
+    message = compile_message(campaign, template, fetched.column_types)
+    lists = _lists(campaign, firing.occurrence, ledger, circumstances)
+    screened = screening.screen(
+        rows_path,
+        row_count=fetched.rows,
+        campaign=campaign,
+        column_types=fetched.column_types,
+        message=message,
+        lists=lists,
+    )
+    duration = timedelta(seconds=sending_seconds(screened.to_send, provider.rate.per_second))
+    return sealed(
+        Plan(
+            campaign=campaign.name,
+            occurrence=firing.occurrence,
+            campaign_path=str(campaign.path),
+            document=campaign.document,
+            sql=fetched.sql,
+            source=campaign.segment.source,
+            job_id=fetched.job_id,
+            provider=campaign.provider,
+            provider_is_local=provider_is_local,
+            sender=provider.sender,
+            rate=provider.rate.per_second,
+            template=planned_template(template),
+            rows=fetched.rows,
+            to_send=screened.to_send,
+            already_sent=screened.already_sent,
+            rejected=screened.rejected,
+            samples=_samples(template, message, screened),
+            guards=_check_guards(campaign.guards, fetched.rows, screened),
+            notes=_notes(campaign, fetched.rows, screened, starts_at + duration),
+            due_at=firing.due_at,
+            zone=campaign.schedule.zone,
+            window=str(campaign.schedule.window) if campaign.schedule.window else None,
+            starts_at=starts_at,
+            ends_at=starts_at + duration,
+            generation=ledger.generation(campaign.name, firing.occurrence),
+            files={
+                name: plan_file.sha256_of_file(screened.folder / name)
+                for name in (plan_file.RECIPIENTS, plan_file.REJECTIONS)
+            },
+            created_at=circumstances.now,
+            expires_at=circumstances.now + circumstances.expires_after,
+            git=circumstances.git,
+            versions=circumstances.versions,
+        )
+    )
+
+
+def wanted_columns(campaign: Campaign) -> list[str]:
+    """Return the columns the campaign needs of its segment, each once, in the order of first use."""
+    recipient, template = campaign.recipient, campaign.template
+    columns: list[str | None] = [recipient.id, recipient.phone, recipient.consent]
+    if template.header is not None:
+        columns += [template.header.media.column] if template.header.media else []
+        columns += [variable.column for variable in template.header.variables]
+    columns += [variable.column for variable in campaign.variables]
+    for button in template.buttons:
+        columns += [value.column for value in (button.url, button.payload) if value is not None]
+    return list(dict.fromkeys(column for column in columns if column is not None))
+
+
+def planned_template(template: Template) -> PlannedTemplate:
+    """Return what a plan keeps of a template. Its digest leaves out `status`, which is checked by itself."""
+    buttons = tuple((button.kind.value, button.text) for button in template.buttons)
+    urls = [button.url for button in template.buttons]
+    content = [template.name, template.language, template.category, template.header_kind.value]
+    content += [template.header, template.body, template.footer]
+    return PlannedTemplate(
+        id=template.id,
+        name=template.name,
+        language=template.language,
+        category=template.category,
+        digest=digest_of([*content, buttons, urls]),
+        header_kind=template.header_kind.value,
+        header=template.header,
+        body=template.body,
+        footer=template.footer,
+        buttons=buttons,
+    )
+
+
+def _lists(campaign: Campaign, occurrence: str, ledger: LedgerReader, circumstances: Circumstances) -> Lists:
+    cap = campaign.guards.frequency_cap
+    return Lists(
+        suppression=circumstances.suppression,
+        taken=ledger.taken(campaign.name, occurrence),
+        recent=ledger.recent((circumstances.now - cap.per).timestamp()) if cap else None,
+    )
+
+
+def _samples(template: Template, message: RenderedColumns, screened: Screened) -> tuple[Sample, ...]:
+    """Render a few recipients as the full message text, everything personal masked."""
+    return tuple(
+        Sample(
+            phone=mask_phone(row.phone),
+            header=fill(template.header, _masked(row.header, message.personal_header)),
+            body=fill(template.body, _masked(row.body, message.personal_body)),
+            footer=template.footer,
+            buttons=tuple(button.text for button in template.buttons),
+        )
+        for row in screening.sample_rows(screened)
+    )
+
+
+def _masked(values: Sequence[str], personal: Sequence[bool]) -> list[str]:
+    pairs = zip(values, personal, strict=True)
+    return [mask_value(value) if is_personal else value for value, is_personal in pairs]
+
+
+def _check_guards(guards: Guards, rows: int, screened: Screened) -> tuple[GuardCheck, ...]:
+    checks = []
+    if guards.max_recipients is not None:
+        checks.append(
+            GuardCheck(
+                name="max_recipients",
+                limit=str(guards.max_recipients),
+                found=str(screened.to_send),
+                exceeded=screened.to_send > guards.max_recipients,
+            )
+        )
+    if guards.max_rejected is not None:
+        rejected = sum(screened.rejected.values())
+        share = f" ({rejected / rows:.1%})" if rows else ""
+        checks.append(
+            GuardCheck(
+                name="max_rejected",
+                limit=str(guards.max_rejected),
+                found=f"{rejected}{share}",
+                exceeded=guards.max_rejected.exceeded(rejected, rows),
+            )
+        )
+    return tuple(checks)
+
+
+def _notes(campaign: Campaign, rows: int, screened: Screened, ends_at: datetime) -> tuple[str, ...]:
+    """Say what a reader of the plan should not have to find out alone."""
+    notes = list(screened.notes)
+    schedule = campaign.schedule
+    if opens_at(schedule.window, schedule.zone or "UTC", ends_at) != ends_at:
+        notes.append("the window closes before the last message: apply stops then, and goes on next time")
+    if rows == 0:
+        notes.append("the segment query returned no rows")
+    elif screened.to_send == 0 and screened.already_sent == 0:
+        notes.append("every row was rejected: nobody is left to send to")
+    elif screened.to_send == 0:
+        notes.append("everybody who may get this message has it already")
+    if "treasure_data" in campaign.log:
+        notes.append("log.treasure_data: this version keeps the log in the ledger and the run log only")
+    if campaign.notify:
+        notes.append("notify: this version sends no notifications")
+    return tuple(notes)

@@ -1,0 +1,88 @@
+"""A plan as a pull-request comment: counts, reasons, guards, masked samples; no personal data. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from runner.plan import Plan, Sample
+from runner.reports import wording
+
+#: Characters that Markdown, or the HTML inside it, would read as more than text.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~@&:$-])")
+
+
+def plan_markdown(plan: Plan) -> str:
+    """Return the plan as GitHub-flavoured Markdown."""
+    parts = [_heading(plan), _accounts(plan), _facts(plan), _guards(plan), _samples(plan), _footer(plan)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _heading(plan: Plan) -> str:
+    verdict = "refused by a guard" if plan.exceeded else f"{wording.number(plan.to_send)} to send"
+    lines = [f"### `{plan.campaign}` · {verdict}"]
+    lines += [f"> {_text(note)}" for note in plan.notes]
+    return "\n".join(lines)
+
+
+def _accounts(plan: Plan) -> str:
+    rows = [
+        ("rows in the segment", plan.rows),
+        ("**to send**", plan.to_send),
+        ("already sent", plan.already_sent),
+        ("rejected", sum(plan.rejected.values())),
+    ]
+    lines = ["| | people |", "| --- | ---: |"]
+    lines += [f"| {name} | {wording.number(count)} |" for name, count in rows]
+    for reason, count, meaning in wording.rejections(plan.rejected):
+        lines.append(f"| &nbsp;&nbsp;`{reason}`: {meaning} | {wording.number(count)} |")
+    return "\n".join(lines)
+
+
+def _facts(plan: Plan) -> str:
+    template = plan.template
+    took = f"{wording.duration(plan.duration_seconds)} at {wording.rate(plan.rate)}"
+    lines = [
+        f"- **Template**: `{template.name}` ({_text(template.language)}, {_text(template.category)})",
+        f"- **Sender**: `{plan.sender}` through {_text(plan.provider)}",
+        f"- **Takes**: {took}; the last message goes out {wording.moment(plan.ends_at, plan.zone)}",
+    ]
+    if plan.due_at:
+        lines.append(f"- **Due**: {wording.moment(plan.due_at, plan.zone)}")
+    if plan.window:
+        lines.append(f"- **Window**: {plan.window} {plan.zone or 'UTC'}")
+    return "\n".join(lines)
+
+
+def _guards(plan: Plan) -> str:
+    if not plan.guards:
+        return ""
+    lines = ["| guard | limit | this plan | |", "| --- | ---: | ---: | --- |"]
+    for guard in plan.guards:
+        verdict = "**exceeded**" if guard.exceeded else "ok"
+        lines.append(f"| `{guard.name}` | {guard.limit} | {guard.found} | {verdict} |")
+    return "\n".join(lines)
+
+
+def _samples(plan: Plan) -> str:
+    if not plan.samples:
+        return ""
+    quoted = "\n\n".join(_sample(sample) for sample in plan.samples)
+    return f"<details><summary>What they would read (masked)</summary>\n\n{quoted}\n\n</details>"
+
+
+def _sample(sample: Sample) -> str:
+    buttons = " ".join(f"[{button}]" for button in sample.buttons)
+    text = "\n\n".join(part for part in (sample.header, sample.body, sample.footer, buttons) if part)
+    lines = [f"> {_text(line)}" if line else ">" for line in text.split("\n")]
+    return "\n".join([f"To `{sample.phone}`:", "", *lines])
+
+
+def _footer(plan: Plan) -> str:
+    git = f" · commit `{plan.git.commit[:12]}`{' with changes' if plan.git.dirty else ''}" if plan.git else ""
+    return f"<sub>digest `{plan.digest[:16]}` · `{_text(plan.campaign_path)}`{git}</sub>"
+
+
+def _text(text: str) -> str:
+    """Return text that Markdown shows as it is written."""
+    flat = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", flat)

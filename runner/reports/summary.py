@@ -1,0 +1,36 @@
+"""The JSON summary of a plan, without personal data: what `plan --json` and `show --json` print. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from runner.plan import Plan
+
+
+def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
+    """Return the summary of `plan`; `path` is its file, None when a guard kept it from being written."""
+    return {
+        "campaign": plan.campaign,
+        "occurrence": plan.occurrence,
+        "digest": plan.digest,
+        "path": path,
+        "rows": plan.rows,
+        "to_send": plan.to_send,
+        "already_sent": plan.already_sent,
+        "rejected": dict(plan.rejected),
+        "duration_seconds": plan.duration_seconds,
+        "due_at": plan.due_at.isoformat() if plan.due_at else None,
+        "starts_at": plan.starts_at.isoformat(),
+        "ends_at": plan.ends_at.isoformat(),
+        "expires_at": plan.expires_at.isoformat(),
+        "timezone": plan.zone,
+        "window": plan.window,
+        "sender": plan.sender,
+        "rate": plan.rate,
+        "template": {"name": plan.template.name, "language": plan.template.language},
+        "guards": [asdict(guard) for guard in plan.guards],
+        "samples": [asdict(sample) for sample in plan.samples],
+        "notes": list(plan.notes),
+        "git": asdict(plan.git) if plan.git else None,
+    }

@@ -1,0 +1,85 @@
+"""A plan as a person reads it in a terminal, in rich's terms. Pure: it returns what to print."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from runner.plan import Plan, Sample
+from runner.reports import wording
+
+
+def plan_report(plan: Plan) -> RenderableType:
+    """Return the whole plan: accounts, template, times, guards, samples, digest."""
+    parts: list[RenderableType] = [_title(plan), _accounts(plan), _facts(plan)]
+    if plan.guards:
+        parts.append(_guards(plan))
+    parts += [_sample(sample) for sample in plan.samples]
+    parts += [Text(f"note: {note}", style="yellow") for note in plan.notes]
+    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), _digest(plan))
+
+
+def _title(plan: Plan) -> Text:
+    title = Text()
+    title.append(plan.campaign, style="bold")
+    title.append(f"  {plan.occurrence}", style="dim")
+    description = plan.document.get("description")
+    if description:
+        title.append(f"\n{' '.join(str(description).split())}")
+    return title
+
+
+def _accounts(plan: Plan) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    table.add_row(wording.number(plan.rows), "rows in the segment", "")
+    table.add_row(Text(wording.number(plan.to_send), style="bold green"), Text("to send", style="bold"), "")
+    table.add_row(wording.number(plan.already_sent), "already sent", "")
+    table.add_row(wording.number(sum(plan.rejected.values())), "rejected", "")
+    for reason, count, meaning in wording.rejections(plan.rejected):
+        table.add_row("", f"{wording.number(count):>9} {reason}", meaning)
+    return table
+
+
+def _facts(plan: Plan) -> Table:
+    template = plan.template
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("Template", f"{template.name} ({template.language}, {template.category})")
+    table.add_row("Sender", f"{plan.sender} through {plan.provider}")
+    if plan.due_at:
+        table.add_row("Due", wording.moment(plan.due_at, plan.zone))
+    if plan.window:
+        table.add_row("Window", f"{plan.window} {plan.zone or 'UTC'}")
+    table.add_row("Takes", f"{wording.duration(plan.duration_seconds)} at {wording.rate(plan.rate)}")
+    table.add_row("Last one", wording.moment(plan.ends_at, plan.zone))
+    return table
+
+
+def _guards(plan: Plan) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for guard in plan.guards:
+        verdict = Text("exceeded", style="bold red") if guard.exceeded else Text("ok", style="green")
+        table.add_row(Text("Guard", style="bold"), f"{guard.name} {guard.limit}", guard.found, verdict)
+    return table
+
+
+def _sample(sample: Sample) -> Panel:
+    parts = [Text(sample.header, style="bold")] if sample.header else []
+    parts.append(Text(sample.body))
+    if sample.footer:
+        parts.append(Text(sample.footer, style="dim"))
+    if sample.buttons:
+        parts.append(Text("  ".join(f"[{button}]" for button in sample.buttons), style="cyan"))
+    return Panel(Group(*parts), title=sample.phone, title_align="left", width=72)
+
+
+def _digest(plan: Plan) -> Text:
+    expires = wording.moment(plan.expires_at, plan.zone)
+    return Text(f"digest {plan.digest[:16]}, valid until {expires}", style="dim")

@@ -1,0 +1,150 @@
+"""Run a sandbox: in a thread for `apply --sandbox` and tests, in the foreground for `runner sandbox`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from runner.errors import UsageError
+from runner.sandbox.ada_server import AdaServer, host_check
+from runner.sandbox.quick_door import QuickDoor
+from runner.sandbox.receiving import Sandbox
+from runner.sandbox.settings import SandboxSettings
+
+_BACKLOG = 1024
+_STOP_SECONDS = 0.2
+_JOIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningSandbox:
+    """A sandbox that answers. `url` is what `ADA_API_URL` is set to.
+
+    `sandbox` is its state; it belongs to the sandbox's thread, so read its record only while no message is
+    on its way.
+    """
+
+    url: str
+    sandbox: Sandbox
+
+    @property
+    def page_url(self) -> str:
+        """The page for people."""
+        return f"{self.url}/sandbox"
+
+    @property
+    def messages_url(self) -> str:
+        """What arrived, as JSON."""
+        return f"{self.url}/sandbox/messages.json"
+
+    @property
+    def stats_url(self) -> str:
+        """The counts alone, as JSON."""
+        return f"{self.url}/sandbox/stats.json"
+
+
+@contextmanager
+def running_sandbox(settings: SandboxSettings) -> Iterator[RunningSandbox]:
+    """Run a sandbox in its own thread while the block lasts; UsageError where it cannot start."""
+    started: Future[tuple[RunningSandbox, Callable[[], None]]] = Future()
+    thread = threading.Thread(target=_run_thread, args=(settings, started), name="sandbox", daemon=True)
+    thread.start()
+    running, stop = started.result()
+    try:
+        yield running
+    finally:
+        stop()
+        thread.join(_JOIN_SECONDS)
+
+
+def serve(settings: SandboxSettings, on_ready: Callable[[RunningSandbox], None]) -> None:
+    """Run a sandbox in the foreground until SIGINT or SIGTERM; `on_ready` is called once it answers."""
+    asyncio.run(_serve(settings, on_ready))
+
+
+async def _serve(settings: SandboxSettings, on_ready: Callable[[RunningSandbox], None]) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with serving(settings) as running:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        on_ready(running)
+        await stopped.wait()
+
+
+@asynccontextmanager
+async def serving(settings: SandboxSettings) -> AsyncIterator[RunningSandbox]:
+    """Run a sandbox in the running event loop for as long as the block lasts."""
+    sandbox = Sandbox(settings)
+    allows = host_check(settings.host)
+    server = AdaServer(sandbox, allows=allows)
+    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=_STOP_SECONDS)
+    doors: set[QuickDoor] = set()
+    await runner.setup()
+    try:
+        listener = await _listen(settings, lambda: _door(sandbox, runner, allows, doors))
+        try:
+            yield RunningSandbox(url=_url(listener), sandbox=sandbox)
+        finally:
+            listener.close()
+            for door in tuple(doors):
+                door.abort()
+    finally:
+        await runner.cleanup()
+        sandbox.close()
+
+
+def _door(
+    sandbox: Sandbox, runner: web.AppRunner, allows: Callable[[str], bool], doors: set[QuickDoor]
+) -> QuickDoor:
+    other = runner.server
+    if other is None:
+        raise RuntimeError("The sandbox takes connections before it is set up")
+    return QuickDoor(receive=sandbox.receive, allows=allows, other=other, doors=doors)
+
+
+async def _listen(settings: SandboxSettings, door: Callable[[], QuickDoor]) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(door, settings.host, settings.port, backlog=_BACKLOG)
+    except OSError as problem:
+        raise UsageError(
+            f"The sandbox cannot listen on {settings.host} port {settings.port}: {problem.strerror}",
+            hint="Choose another port, or 0 for any that is free.",
+        ) from problem
+
+
+def _url(listener: asyncio.Server) -> str:
+    host, port = listener.sockets[0].getsockname()[:2]
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - named, not bound
+    name = everywhere.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def _run_thread(
+    settings: SandboxSettings, started: Future[tuple[RunningSandbox, Callable[[], None]]]
+) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        async with serving(settings) as running:
+            started.set_result((running, lambda: _stop(loop, stopped)))
+            await stopped.wait()
+
+    try:
+        asyncio.run(run())
+    except BaseException as problem:
+        if started.done():
+            raise
+        started.set_exception(problem)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(stopped.set)

@@ -1,0 +1,327 @@
+"""Rows -> recipients and rejections: one DuckDB pipeline, each gate one named predicate.
+
+Three passes, each from one Parquet file to the next, so that memory stays bounded at any number of rows:
+
+1. read: every row's phone is read, every variable rendered, and the gates that need only the row are judged;
+2. meet: rows with the same phone meet; the first that could be sent wins, the others are `duplicate_phone`;
+3. part: recipients and rejections are written, each row in exactly one of them, in the order of the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.campaign import Campaign, RecipientColumns
+from runner.errors import SegmentError
+from runner.phone import heads_sql, reading_sql, readings_sql
+from runner.plan import REASONS
+from runner.plan_file import RECIPIENTS, REJECTIONS
+from runner.rendering import RenderedColumns
+from runner.sql_text import quote_identifier, quote_literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+#: Bounds of the pipeline; what does not fit is spilled to the workspace.
+_MEMORY = "400MB"
+#: Rows before which looking at the calling codes first pays off (runner.phone.heads_sql).
+_FEW_ROWS = 500_000
+#: Added to a row's number when its variables are bad, so that a row that could be sent comes first.
+_LATER = 1 << 40
+_ALREADY_SENT = "already_sent"
+#: What the first pass leaves for the others.
+_READ = "read.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """Who is not sent to, whatever their row says.
+
+    `suppression` are CSV files of phones; `taken` phones that have this message; `recent` phones and how many
+    messages they got lately, None without a frequency cap. Both come in batches of digits.
+    """
+
+    suppression: Sequence[Path] = ()
+    taken: Iterable[list[str]] = ()
+    recent: Iterable[list[tuple[str, int]]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """What became of the rows; the two tables are in `folder`, `notes` are for the plan's reader."""
+
+    folder: Path
+    to_send: int
+    already_sent: int
+    rejected: Mapping[str, int]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRow:
+    """One recipient's phone and rendered values."""
+
+    phone: str
+    header: tuple[str, ...]
+    body: tuple[str, ...]
+
+
+def screen(
+    rows: Path,
+    *,
+    row_count: int,
+    campaign: Campaign,
+    column_types: Mapping[str, str],
+    message: RenderedColumns,
+    lists: Lists,
+) -> Screened:
+    """Screen the Parquet file `rows` and write both tables beside it.
+
+    Errors: SegmentError when a suppression list cannot be read.
+    """
+    folder = rows.parent
+    with _pipeline(folder) as connection:
+        unread = _load_lists(connection, lists, campaign)
+        _read(connection, rows, folder / _READ, row_count, campaign, column_types, message)
+        _meet(connection, folder / _READ)
+        _part(connection, folder)
+        return _count(connection, folder, _unread_note(unread))
+
+
+def sample_rows(screened: Screened, *, most: int = 3) -> list[SampleRow]:
+    """Return the first recipients and the one with the longest message, at most `most`."""
+    with _pipeline(screened.folder) as connection:
+        length = "list_sum(list_transform(body, lambda value: length(value)))"
+        table = quote_literal(str(screened.folder / RECIPIENTS))
+        first = f"SELECT * FROM {table} ORDER BY row LIMIT {most - 1}"
+        longest = f"SELECT * FROM {table} ORDER BY {length} DESC NULLS LAST, row LIMIT 1"
+        chosen = f"SELECT DISTINCT ON (row) * FROM (({first}) UNION ALL ({longest})) ORDER BY row"
+        found = connection.execute(f"SELECT phone, header, body FROM ({chosen})").fetchall()
+    return [SampleRow(phone=row[0], header=tuple(row[1]), body=tuple(row[2])) for row in found]
+
+
+def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
+    """Return what the tables say of one phone: row number, verdict (`to_send` or a reason) and detail."""
+    with _pipeline(tables) as connection:
+        recipients = quote_literal(str(tables / RECIPIENTS))
+        rejections = quote_literal(str(tables / REJECTIONS))
+        sql = f"""
+            SELECT row, 'to_send' AS verdict, NULL AS detail FROM {recipients} WHERE phone = $phone
+            UNION ALL SELECT row, reason, detail FROM {rejections} WHERE phone = $phone ORDER BY row
+        """
+        found = connection.execute(sql, {"phone": phone}).fetchall()
+    return [{"row": row, "verdict": verdict, "detail": detail} for row, verdict, detail in found]
+
+
+def read_suppression(paths: Sequence[Path], *, region: str | None) -> frozenset[str]:
+    """Return the phones of suppression lists as digits; both readings of an ambiguous one.
+
+    Errors: SegmentError when a list is missing or is not a CSV of phones.
+    """
+    with _pipeline(None) as connection:
+        _load_suppression(connection, paths, region)
+        return frozenset(str(phone) for (phone,) in connection.execute("FROM suppressed").fetchall())
+
+
+@contextmanager
+def _pipeline(folder: Path | None) -> Iterator[DuckDBPyConnection]:
+    """Open a DuckDB of its own, bounded in memory, spilling into `folder`."""
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": _MEMORY,
+        "autoinstall_known_extensions": "false",
+    }
+    if folder is not None:
+        config["temp_directory"] = str(folder / "spill")
+    with duckdb.connect(config=config) as connection:
+        yield connection
+
+
+def _load_lists(connection: DuckDBPyConnection, lists: Lists, campaign: Campaign) -> int:
+    """Load the lists into tables of BIGINT phones; return how many suppression lines cannot be read."""
+    import pyarrow as pa
+
+    connection.execute("CREATE TABLE taken (phone BIGINT)")
+    for batch in lists.taken:
+        _insert(connection, "taken", pa.table({"phone": pa.array(batch, pa.string())}))
+    connection.execute("CREATE TABLE capped (phone BIGINT)")
+    cap = campaign.guards.frequency_cap
+    for pairs in lists.recent or () if cap else ():
+        full = [phone for phone, messages in pairs if cap and messages >= cap.messages]
+        _insert(connection, "capped", pa.table({"phone": pa.array(full, pa.string())}))
+    return _load_suppression(connection, lists.suppression, campaign.recipient.region)
+
+
+def _unread_note(lines: int) -> tuple[str, ...]:
+    if not lines:
+        return ()
+    return (f"{lines} lines of the suppression lists are no valid phone, and suppress nobody",)
+
+
+def _insert(connection: DuckDBPyConnection, table: str, batch: pa.Table) -> None:
+    connection.register("batch", batch)
+    connection.execute(f"INSERT INTO {table} SELECT CAST(phone AS BIGINT) FROM batch")
+    connection.unregister("batch")
+
+
+def _load_suppression(connection: DuckDBPyConnection, paths: Sequence[Path], region: str | None) -> int:
+    """Read the first column of each list as phones, as the campaign's own column is read.
+
+    A list may have a heading; any other line that is no phone is counted and returned.
+    """
+    connection.execute("CREATE TABLE lines (phone VARCHAR)")
+    for path in paths:
+        _load_lines(connection, path)
+    reading = reading_sql("lines", column="phone", column_type="VARCHAR", region=region)
+    connection.execute(f"CREATE TABLE suppressed AS {readings_sql(f'({reading})')}")
+    unread = (
+        f"SELECT count(*) FROM ({reading}) WHERE _phone_valid IS NULL AND _phone_reason <> 'missing_phone'"
+    )
+    return int((connection.execute(unread).fetchone() or (0,))[0])
+
+
+def _load_lines(connection: DuckDBPyConnection, path: Path) -> None:
+    import duckdb
+
+    # One column whatever the line holds: a phone never needs what follows the first comma or semicolon.
+    options = "header=false, columns={'line': 'VARCHAR'}, delim='\x1f', quote=''"
+    file = f"read_csv({quote_literal(str(path))}, {options})"
+    phone = "trim(split_part(replace(line, ';', ','), ',', 1), '\"\ufeff ')"
+    try:
+        connection.execute(
+            f"INSERT INTO lines SELECT {phone} FROM {file} WHERE regexp_matches({phone}, '\\p{{Nd}}')"
+        )
+    except duckdb.Error as error:
+        raise SegmentError(
+            f"suppression list {path}: cannot be read as one phone a line",
+            hint="correct the list or its name under `suppression:` in runner.yml",
+        ) from error
+
+
+def _read(
+    connection: DuckDBPyConnection,
+    rows: Path,
+    target: Path,
+    row_count: int,
+    campaign: Campaign,
+    column_types: Mapping[str, str],
+    message: RenderedColumns,
+) -> None:
+    """First pass: one row in, one row out, with its phone, its values and the gates it fails by itself."""
+    recipient = campaign.recipient
+    reading = _reading(connection, rows, row_count, recipient, column_types[recipient.phone])
+    connection.execute(
+        f"""
+        COPY (
+            SELECT
+                _row AS row,
+                CAST({quote_identifier(recipient.id)} AS VARCHAR) AS recipient_id,
+                CAST({quote_identifier(recipient.phone)} AS VARCHAR) AS written,
+                coalesce(_phone, _phone_valid) AS phone,
+                {_gates(recipient.consent, column_types[recipient.consent])} AS reason,
+                {message.bad_variable} AS bad,
+                {message.body} AS body,
+                {message.header} AS header,
+                {message.media_url} AS media,
+                {message.buttons} AS buttons
+            FROM {message.over(reading)}
+        ) TO {quote_literal(str(target))} (FORMAT parquet)
+        """
+    )
+
+
+def _reading(
+    connection: DuckDBPyConnection, rows: Path, row_count: int, recipient: RecipientColumns, phone_type: str
+) -> str:
+    """Return SQL of the rows, numbered from 0, with their phones read."""
+    file = f"read_parquet({quote_literal(str(rows))}, file_row_number=true)"
+    source = f"(SELECT *, file_row_number AS _row FROM {file})"
+    column, region, style = recipient.phone, recipient.region, recipient.phone_style
+    heads = None
+    if row_count <= _FEW_ROWS:
+        sql = heads_sql(source, column=column, column_type=phone_type, region=region, style=style)
+        heads = [head for (head,) in connection.execute(sql).fetchall() if head is not None]
+    sql = reading_sql(source, column=column, column_type=phone_type, region=region, style=style, heads=heads)
+    return f"({sql})"
+
+
+def _gates(consent: str, consent_type: str) -> str:
+    """Return the first gate, of those that need no other row, that a row fails; NULL when it passes all."""
+    return f"""
+        CASE
+            WHEN _phone_reason IS NOT NULL THEN _phone_reason
+            WHEN NOT {_agrees(consent, consent_type)} THEN 'no_consent'
+            WHEN _phone IN (SELECT phone FROM suppressed) THEN 'suppressed'
+            WHEN _phone IN (SELECT phone FROM capped) AND _phone NOT IN (SELECT phone FROM taken)
+                THEN 'frequency_cap'
+        END
+    """
+
+
+def _agrees(consent: str, consent_type: str) -> str:
+    """Return the predicate that consent was given: true, 1, or a text that plainly says so; nothing else."""
+    column = quote_identifier(consent)
+    if consent_type == "BOOLEAN":
+        return f"coalesce({column}, false)"
+    text = f"lower(trim(CAST({column} AS VARCHAR)))"
+    return f"coalesce({text} IN ('true', 't', 'yes', 'y', '1', '1.0'), false)"
+
+
+def _meet(connection: DuckDBPyConnection, read: Path) -> None:
+    """Second pass: of the rows with one phone, the first that could be sent wins."""
+    connection.execute(
+        f"""
+        CREATE TABLE winners AS
+        SELECT phone, min(row + CASE WHEN bad IS NULL THEN 0 ELSE {_LATER} END) % {_LATER} AS winner
+        FROM {quote_literal(str(read))}
+        WHERE reason IS NULL
+        GROUP BY phone
+        HAVING count(*) > 1
+        """
+    )
+
+
+def _part(connection: DuckDBPyConnection, folder: Path) -> None:
+    """Third pass: each row goes into exactly one of the two tables."""
+    judged = f"""
+        SELECT rows.*,
+            CASE
+                WHEN reason IS NOT NULL THEN reason
+                WHEN winner <> row THEN 'duplicate_phone'
+                WHEN bad IS NOT NULL THEN 'bad_variable'
+                WHEN phone IN (SELECT phone FROM taken) THEN '{_ALREADY_SENT}'
+            END AS verdict
+        FROM {quote_literal(str(folder / _READ))} AS rows LEFT JOIN winners USING (phone)
+    """
+    recipients = f"""
+        SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, body, header, media, buttons
+        FROM ({judged}) WHERE verdict IS NULL
+    """
+    rejections = f"""
+        SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, written, verdict AS reason,
+            CASE WHEN verdict = 'bad_variable' THEN bad END AS detail
+        FROM ({judged}) WHERE verdict IS NOT NULL
+    """
+    for name, sql in ((RECIPIENTS, recipients), (REJECTIONS, rejections)):
+        connection.execute(f"COPY ({sql}) TO {quote_literal(str(folder / name))} (FORMAT parquet)")
+
+
+def _count(connection: DuckDBPyConnection, folder: Path, notes: tuple[str, ...]) -> Screened:
+    recipients = quote_literal(str(folder / RECIPIENTS))
+    rejections = quote_literal(str(folder / REJECTIONS))
+    to_send = connection.execute(f"SELECT count(*) FROM {recipients}").fetchone() or (0,)
+    found = connection.execute(f"SELECT reason, count(*) FROM {rejections} GROUP BY ALL").fetchall()
+    counts = dict(found)
+    return Screened(
+        folder=folder,
+        to_send=int(to_send[0]),
+        already_sent=counts.pop(_ALREADY_SENT, 0),
+        rejected={reason: counts[reason] for reason in REASONS if reason in counts},
+        notes=notes,
+    )

@@ -1,0 +1,306 @@
+"""Send deliveries: slot -> intent -> send -> outcome, each at most once and each with an account.
+
+The engine knows deliveries, a journal, a carrier, a pace and a clock, and never who runs it. The order of the
+four steps is the product's promise: the intent is durable before the first byte is written, so after a kill
+an intent without an outcome is `unknown`, and an `unknown` is never sent again by itself. Only what provably
+was not sent (`retry`) is tried again, here, within bounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from runner.campaign import Limit
+from runner.delivery import Answer, Delivery, Message, Outcome
+from runner.departing import Clock, Departure, Pace
+from runner.errors import ExitCode, LedgerError
+from runner.masking import mask_phone
+
+#: A share of failures says something only once this many outcomes are known (DESIGN §3, `max_failed`).
+ENOUGH_OUTCOMES = 100
+
+
+class Journal(Protocol):
+    """The durable record of intents and outcomes; each call returns once it is on disk."""
+
+    async def intend(self, delivery: Delivery) -> bool:
+        """Record the intent to send; False when this delivery already has an account: it must not be sent."""
+        ...
+
+    async def settle(self, delivery: Delivery, answer: Answer) -> None:
+        """Record what the send came to."""
+        ...
+
+
+class Carrier(Protocol):
+    """Whoever carries a message. It never repeats a send, and reports an expected failure as an Answer."""
+
+    async def send(
+        self, phone: str, message: Message, tag: str, on_departure: Callable[[float], None]
+    ) -> Answer:
+        """Send once. `on_departure` is called with the time (epoch seconds) at which the request left."""
+        ...
+
+
+class StopCause(Enum):
+    """Why a run stopped before its end."""
+
+    INTERRUPTED = "interrupted"
+    GUARD = "guard"
+    PROVIDER = "provider"
+    WINDOW = "window"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A stop: why, and one sentence for people."""
+
+    cause: StopCause
+    detail: str
+
+
+class Halt:
+    """The one switch that stops a run; the first stop counts."""
+
+    def __init__(self) -> None:
+        self.stop: Stop | None = None
+        self._event = asyncio.Event()
+
+    def pull(self, cause: StopCause, detail: str) -> None:
+        """Stop: what is in flight is finished and recorded, nothing new is begun."""
+        if self.stop is None:
+            self.stop = Stop(cause=cause, detail=detail)
+            self._event.set()
+
+    @property
+    def is_pulled(self) -> bool:
+        """Tell whether nothing new may be begun."""
+        return self.stop is not None
+
+    async def wait(self) -> None:
+        """Wait until pulled."""
+        await self._event.wait()
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """The accounts of a plan so far, however often it was resumed: to_send = their sum + remaining."""
+
+    to_send: int
+    accepted: int = 0
+    refused: int = 0
+    unknown: int = 0
+    in_flight: int = 0
+
+    @property
+    def known(self) -> int:
+        """Return how many deliveries have their account."""
+        return self.accepted + self.refused + self.unknown
+
+    @property
+    def remaining(self) -> int:
+        """Return how many deliveries have no account yet; they may be sent by a later apply."""
+        return self.to_send - self.known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds a run.
+
+    `attempts` per delivery in this run; backoff in seconds, doubling, `first_backoff` to `longest_backoff`;
+    the run stops when the provider accepted nothing for `patience` seconds while refusing for now; nothing
+    leaves at or after `closes_at` (epoch seconds).
+    """
+
+    max_in_flight: int = 32
+    max_failed: Limit | None = None
+    attempts: int = 8
+    first_backoff: float = 1.0
+    longest_backoff: float = 30.0
+    patience: float = 60.0
+    closes_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One send and its outcome, as the run log and the progress see it."""
+
+    at: float
+    delivery: Delivery
+    attempt: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What a run works with; all of it passed in.
+
+    `gate` names the rule by which a delivery may no longer be sent (a fresh opt-out), or None.
+    """
+
+    journal: Journal
+    carrier: Carrier
+    pace: Pace
+    clock: Clock
+    halt: Halt
+    limits: Limits
+    on_event: Callable[[Event], None]
+    gate: Callable[[Delivery], str | None] = lambda _: None
+    jitter: random.Random = field(default_factory=random.Random)
+
+
+async def send_all(deliveries: AsyncIterator[Delivery], tally: Tally, equipment: Equipment) -> None:
+    """Send `deliveries`, keeping `tally`; return when all have had their turn or the halt was pulled.
+
+    Errors: LedgerError when an intent or outcome cannot be recorded; what is in flight is still awaited.
+    """
+    run = _Run(deliveries, tally, equipment)
+    workers = [run.work() for _ in range(equipment.limits.max_in_flight)]
+    for result in await asyncio.gather(*workers, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def exit_code_of(tally: Tally, stop: Stop | None) -> ExitCode:
+    """Return the exit code of a run that ended with `tally` (DESIGN §4, exit codes)."""
+    if tally.remaining:
+        interrupted = stop is not None and stop.cause is StopCause.INTERRUPTED
+        return ExitCode.INTERRUPTED if interrupted else ExitCode.STOPPED
+    return ExitCode.UNSETTLED if tally.refused or tally.unknown else ExitCode.DONE
+
+
+class _Run:
+    """One run's moving parts: the source of deliveries, the tally, and the provider's recent mood."""
+
+    def __init__(self, deliveries: AsyncIterator[Delivery], tally: Tally, equipment: Equipment) -> None:
+        self._deliveries = deliveries
+        self._source = asyncio.Lock()
+        self._tally = tally
+        self._with = equipment
+        self._refusing_since: float | None = None
+
+    async def work(self) -> None:
+        """Carry deliveries one after another until there are none, or the halt is pulled."""
+        try:
+            while not self._with.halt.is_pulled:
+                async with self._source:
+                    delivery = await anext(self._deliveries, None)
+                if delivery is None:
+                    return
+                await self._carry(delivery)
+        except BaseException:
+            self._with.halt.pull(StopCause.ERROR, "an error stopped the run")
+            raise
+
+    async def _carry(self, delivery: Delivery) -> None:
+        barred = self._with.gate(delivery)
+        if barred is not None:
+            await self._refuse(delivery, barred)
+            return
+        for attempt in range(1, self._with.limits.attempts + 1):
+            answer = await self._send_once(delivery, attempt)
+            if answer is None or answer.outcome is not Outcome.RETRY or answer.stops:
+                return
+            await self._back_off(attempt, answer)
+
+    async def _refuse(self, delivery: Delivery, rule: str) -> None:
+        """Close the account of someone who may no longer be messaged; nothing is sent."""
+        answer = Answer(outcome=Outcome.REFUSED, rule=rule)
+        await self._intend(delivery)
+        await self._with.journal.settle(delivery, answer)
+        self._account(delivery, 0, answer)
+
+    async def _send_once(self, delivery: Delivery, attempt: int) -> Answer | None:
+        """Slot, intent, send, outcome. None when the run stopped before this delivery was begun."""
+        departure = await self._with.pace.take_turn()
+        if not self._may_leave(departure):
+            return None
+        await self._intend(delivery)
+        self._tally.in_flight += 1
+        try:
+            answer = await self._leave(delivery, departure)
+            await self._with.journal.settle(delivery, answer)
+        finally:
+            self._tally.in_flight -= 1
+        self._account(delivery, attempt, answer)
+        return answer
+
+    async def _intend(self, delivery: Delivery) -> None:
+        if not await self._with.journal.intend(delivery):
+            raise LedgerError(
+                f"{mask_phone(delivery.key.phone)} has an account under another plan: nothing was sent to it",
+                hint="make the plan again: the ledger moved while this one was applied",
+            )
+
+    def _may_leave(self, departure: Departure) -> bool:
+        closes_at = self._with.limits.closes_at
+        if closes_at is not None and departure.slot >= closes_at:
+            self._with.halt.pull(StopCause.WINDOW, "the window closed")
+        return not self._with.halt.is_pulled
+
+    async def _leave(self, delivery: Delivery, departure: Departure) -> Answer:
+        try:
+            await self._with.pace.wait_to_leave(departure)
+            return await self._with.carrier.send(
+                delivery.key.phone, delivery.message, str(delivery.key), departure.leave
+            )
+        finally:
+            departure.give_up()
+            self._with.pace.note(departure)
+
+    def _account(self, delivery: Delivery, attempt: int, answer: Answer) -> None:
+        now = self._with.clock.now()
+        match answer.outcome:
+            case Outcome.ACCEPTED:
+                self._tally.accepted += 1
+            case Outcome.REFUSED:
+                self._tally.refused += 1
+            case Outcome.UNKNOWN:
+                self._tally.unknown += 1
+            case Outcome.RETRY:
+                pass
+        self._with.on_event(Event(at=now, delivery=delivery, attempt=attempt, answer=answer))
+        self._judge(answer, now)
+
+    def _judge(self, answer: Answer, now: float) -> None:
+        """Pull the halt when the provider or a guard says that going on is wrong."""
+        if answer.stops:
+            self._with.halt.pull(StopCause.PROVIDER, answer.detail or answer.rule)
+        if answer.outcome is not Outcome.RETRY:
+            self._refusing_since = None
+        elif self._refusing_since is None:
+            self._refusing_since = now
+        elif now - self._refusing_since >= self._with.limits.patience:
+            detail = f"the provider took nothing for {now - self._refusing_since:.0f} s ({answer.rule})"
+            self._with.halt.pull(StopCause.PROVIDER, detail)
+        self._judge_failures()
+
+    def _judge_failures(self) -> None:
+        limit, tally = self._with.limits.max_failed, self._tally
+        if limit is None or (limit.share is not None and tally.known < ENOUGH_OUTCOMES):
+            return
+        if limit.exceeded(tally.refused, tally.known):
+            detail = f"guards.max_failed is {limit}: {tally.refused} of {tally.known} were refused"
+            self._with.halt.pull(StopCause.GUARD, detail)
+
+    async def _back_off(self, attempt: int, answer: Answer) -> None:
+        limits = self._with.limits
+        if answer.retry_after is not None:
+            await self._with.pace.back_off(min(answer.retry_after, limits.longest_backoff))
+        wait = min(limits.longest_backoff, limits.first_backoff * 2 ** (attempt - 1))
+        await self._wait_unless_halted(wait * self._with.jitter.uniform(0.5, 1.0))
+
+    async def _wait_unless_halted(self, seconds: float) -> None:
+        sleeping = asyncio.ensure_future(self._with.clock.sleep(seconds))
+        halted = asyncio.ensure_future(self._with.halt.wait())
+        try:
+            await asyncio.wait({sleeping, halted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            halted.cancel()
