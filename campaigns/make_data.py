@@ -25,7 +25,9 @@ def make_all(root: Path) -> None:
     shoppers = people(
         INDONESIA, "lebaran_promo", 2400, {"ambiguous_phone": 6, "suppressed": 8, "no_voucher": 7}
     )
-    buyers = people(SINGAPORE, "order_update", 2100, {"suppressed": 4, "unknown_customer": 9})
+    buyers = people(
+        SINGAPORE, "order_update", 2100, {"suppressed": 4, "unknown_customer": 9, "newline_tracking": 4}
+    )
     members = people(MALAYSIA, "payment_reminder", 2200, {"suppressed": 3})
     users = people(
         JAPAN, "maintenance_notice_ja", 2050, {"suppressed": 3, "half_width_name": 30, "wide_blank_name": 3}
@@ -66,9 +68,10 @@ def _write_orders(folder: Path, buyers: Sequence[Person]) -> None:
         mobile = float(rng.choice(["65", ""]) + person.national) if from_account else None
         shipped_on = date(2026, 11, 2) + timedelta(days=rng.randrange(14))
         amount = Decimal(rng.choice([rng.randint(800, 9_999), rng.randint(10_000, 199_999)])).scaleb(-2)
-        tracking = (amount, f"SG{_code(rng, 9)}", "shipped")
+        tracking_no = f"SG{_code(rng, 9)}" + ("\n" if person.kind == "newline_tracking" else "")
         delivery_phone = None if from_account else person.phone
-        orders.append((f"A-{10000 + number}", f"U{number:05}", delivery_phone, shipped_on, *tracking))
+        parcel = (shipped_on, amount, tracking_no, "shipped")
+        orders.append((f"A-{10000 + number}", f"U{number:05}", delivery_phone, *parcel))
         if person.kind != "unknown_customer":
             customers.append((f"U{number:05}", person.name, mobile, person.consent))
     orders += [

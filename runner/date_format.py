@@ -177,7 +177,8 @@ def _name(field: Field, language: str, moment: str) -> str:
 def _period(locale: Locale, width: str, period: str) -> str:
     """Return the word for AM or PM in the first width the language has."""
     names = locale.day_periods["format"]
-    return next(str(names[known][period]) for known in (width, "wide", "narrow") if period in names[known])
+    widths = (width, "wide", "narrow", "abbreviated")
+    return next(str(names[known][period]) for known in widths if period in names[known])
 
 
 def _pick(names: list[str], place: str) -> str:

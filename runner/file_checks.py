@@ -74,22 +74,29 @@ def settle(problems: Iterable[Problem]) -> None:
 def _secrets(source: Source) -> Iterator[Problem]:
     seen: set[str] = set()
     for path in source.places:
-        value = source.get(*path)
-        key = path[-1] if path else 0
-        if path in source.key_places and isinstance(key, str) and (names_secret(key) or find_secrets(key)):
+        key, value = path[-1] if path else None, source.get(*path)
+        in_key = find_secrets(key) if isinstance(key, str) else []
+        in_value = find_secrets(value) if isinstance(value, str) else []
+        seen |= {match.group() for match in (*in_key, *in_value)}
+        if isinstance(key, str) and (in_key or names_secret(key)):
             yield source.problem(path, "a key for a secret", "no secret", _FROM_ENVIRONMENT, at_key=True)
-        matches = find_secrets(value) if isinstance(value, str) else []
-        if matches:
+        if in_value:
             yield source.problem(path, "a value that looks like a secret", "no secret", _FROM_ENVIRONMENT)
-            seen |= {match.group() for match in matches}
+    # What is left stands in comments, or in entries that were refused.
     for match in find_secrets(source.text):
         if match.group() not in seen:
-            line, column = place_of(source.text, match.start())
-            position = Position(file=harmless(source.file), line=line, column=column)
-            found = "something that looks like a secret"
-            yield Problem(
-                position=position, path="", found=found, expected="no secret", hint=_FROM_ENVIRONMENT
-            )
+            yield _secret_in_text(source, match.start())
+
+
+def _secret_in_text(source: Source, offset: int) -> Problem:
+    line, column = place_of(source.text, offset)
+    return Problem(
+        position=Position(file=harmless(source.file), line=line, column=column),
+        path="",
+        found="something that looks like a secret",
+        expected="no secret",
+        hint=_FROM_ENVIRONMENT,
+    )
 
 
 def check_zone(file: Checked, *path: str) -> str | None:

@@ -125,7 +125,7 @@ def number_symbols(language: str) -> NumberSymbols:
 def number_columns(
     pattern: NumberPattern, symbols: NumberSymbols, source: NumberSource, name: str
 ) -> tuple[tuple[str, str], ...]:
-    """Return (column, SQL) pairs, each over `source` and the columns before it; `name`, the last, is the text.
+    """Return (column, SQL) pairs, each over `source` and the ones before it; `name`, the last, is the text.
 
     A value that is no number, or too large to write, gives NULL.
     """
@@ -243,7 +243,7 @@ def _text(
         before = f"{quote_literal(prefix)} || " if prefix else ""
         after = f" || {quote_literal(suffix)}" if suffix else ""
         sides.append(f"{before}{body}{after}")
-    return f"CASE WHEN {sign} < 0 THEN {sides[0]} ELSE {sides[1]} END"
+    return f"CASE WHEN {sign} < 0 THEN {sides[0]} WHEN {sign} >= 0 THEN {sides[1]} END"
 
 
 def _whole_text(pattern: NumberPattern, symbols: NumberSymbols, whole: str) -> str:

@@ -196,10 +196,18 @@ def canonical_sql(number: str, removed: str, plan: NumberingPlan, *, check_lengt
     """
     keep = [f"{_is(number, plan, plan.general)} AND NOT {_is(removed, plan, plan.general)}"]
     if check_length:
-        lengths = [length + len(str(plan.code)) for length in plan.lengths]
-        listed = ", ".join(map(str, lengths))
-        keep.insert(0, f"strlen({removed}) <= {max(lengths)} AND strlen({removed}) NOT IN ({listed})")
+        keep.insert(0, f"NOT ({_possible_length(removed, plan)})")
     return f"CASE WHEN {' OR '.join(f'({one})' for one in keep)} THEN {number} ELSE {removed} END"
+
+
+def _possible_length(number: str, plan: NumberingPlan) -> str:
+    """Tell whether an E.164 expression is as long as a number of this plan may be, or longer.
+
+    Written without IN, which DuckDB turns into a join: one for each plan.
+    """
+    lengths = [length + len(str(plan.code)) for length in plan.lengths]
+    exact = [f"strlen({number}) = {length}" for length in lengths[:-1]]
+    return " OR ".join([*exact, f"strlen({number}) >= {lengths[-1]}"])
 
 
 def is_general_sql(number: str, plan: NumberingPlan, *, with_code: bool) -> str:

@@ -46,8 +46,8 @@ _DAMAGE = (
 
 def write_plan(plan: Plan, tables: Path, target: Path) -> None:
     """Write `plan` and the two tables in the folder `tables` to `target` (mode 0600), whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         temporary = Path(name)
         try:

@@ -203,7 +203,7 @@ def _shown(
     kind = column_type.kind
     if kind is Kind.OTHER:
         raise TemplateError(
-            f"column `{show_text(variable.column or '')}` is a list, a structure or bytes: it cannot be shown",
+            f"column `{show_text(variable.column or '')}` is a list, a structure or bytes, which cannot show",
             hint="make one text or number of it in the query",
         )
     if variable.format is None:
@@ -279,6 +279,8 @@ def _local(column: str, kind: Kind, zone: str) -> str:
         return at_zone.format(column)
     if kind is Kind.TIME:
         return f"DATE '2000-01-01' + {column}"
+    if kind is Kind.TIMESTAMP:
+        return f"CAST({column} AS TIMESTAMP)"
     if kind is Kind.TEXT:
         instant = at_zone.format(f"TRY_CAST({column} AS TIMESTAMP WITH TIME ZONE)")
         local = f"TRY_CAST({column} AS TIMESTAMP)"

@@ -100,6 +100,7 @@ _COMPLAINTS: tuple[tuple[str, str, str], ...] = (
     ("character escape", "an escape of a character that does not exist", "a Unicode character"),
     ("hexdecimal", "an escape with too few digits", "hexadecimal digits"),
     ("alphabetic or numeric", "a `&` or `*` without a name", "a name behind it, or quotes around the text"),
+    ("unexpected ':'", "a `:` without a space behind it", "`key: value`, or quotes around the text"),
     ("incompatible YAML", "another version of YAML", "YAML 1.2"),
     ("directive", "a `%` line that YAML does not know", "no such line"),
     ("<document start>", "text after the end of the document", "nothing more"),

@@ -130,6 +130,10 @@ def test_consent_is_given_refused_and_left_empty(segments: dict[str, Rows], name
     assert {row[column] for row in segments[name]} == {True, False, None}
 
 
+def test_some_tracking_numbers_end_in_a_line_break(segments: dict[str, Rows]) -> None:
+    assert sum(row["tracking_no"].endswith("\n") for row in segments["order_update"]) == 4
+
+
 def test_one_column_of_phones_holds_numbers() -> None:
     table = pq.read_table(ROOT / "data/order_update/customers.parquet")
     numbers = [number for number in table["mobile"].to_pylist() if number is not None]
@@ -267,8 +271,8 @@ def _is_fit(row: dict[str, Any], variable: dict[str, Any]) -> bool:
     text = row[variable["column"]] if "column" in variable else variable["text"]
     if text is None or not str(text).strip():
         return "default" in variable
-    is_clean = not re.search(r"[\n\t]| {5}", str(text).strip())
-    return is_clean and len(str(text)) <= int(variable.get("max_length", 1000))
+    shown = " ".join(str(text).split()) if "trim" in variable.get("transform", ()) else str(text)
+    return not re.search(r"[\n\t]| {5}", shown) and len(shown) <= int(variable.get("max_length", 1000))
 
 
 def _national(text: str | None, region: str) -> tuple[str, str]:

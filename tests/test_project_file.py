@@ -62,7 +62,12 @@ def test_what_is_left_out_has_a_default(load, tmp_path):
     ada = project.providers["ada"]
     assert (project.data, project.state) == (tmp_path / "data", tmp_path / ".runner")
     assert project.ledger == "sqlite:///.runner/ledger.db"
-    assert (project.window, project.timezone, project.suppression, project.sandbox_templates) == (None, None, (), None)
+    assert (project.window, project.timezone, project.suppression, project.sandbox_templates) == (
+        None,
+        None,
+        (),
+        None,
+    )
     assert (project.plan_expires_hours, project.query_memory_mb, project.query_seconds) == (72.0, 1024, 300.0)
     assert (ada.url, ada.rate, ada.max_in_flight, ada.read_timeout, ada.options) == (
         None, Rate(per_second=5.0), 32, 60.0, {},
@@ -102,7 +107,7 @@ def test_everything_that_can_be_set_is_taken_over(load, tmp_path):
         (LEAST + "ledger: mysql://x/y\n", '2:9: ledger: found "mysql://x/y", expected sqlite:/// and a path'),
         (LEAST + "ledger: postgresql://u:pw@h/d\n", "2:9: ledger: found a value that looks like a secret"),
         (LEAST + "plan: {expires_hours: 0}\n", "2:23: plan.expires_hours: found the number 0, expected a number above 0"),
-        ("providers: {ada: {sender: 60110000001}}\n", "1:27: providers.ada.sender: found the number 6011****0001"),
+        ("providers: {ada: {sender: 60110000001}}\n", "1:27: providers.ada.sender: found the number 6011****001"),
         ("providers: {ada: {sender: '+60110000001'}}\n", "1:27: providers.ada.sender: found "),
         ("providers: {ada: {sender: '60110000001', rate: 5}}\n", 'in quotes: "5"'),
         ("providers: {ada: {sender: '60110000001', rate: 0/s}}\n", '1:48: providers.ada.rate: found "0/s"'),
@@ -133,15 +138,14 @@ def test_no_secret_is_repeated_in_a_problem(load):
 
 def test_paths_that_leave_the_project_through_a_link_are_refused(load, tmp_path, tmp_path_factory):
     (tmp_path / "link").symlink_to(tmp_path_factory.mktemp("outside"))
-    (tmp_path / "ring").symlink_to(tmp_path / "ring")
     [line] = problems(load, LEAST + "data: link/data\n")
     assert "2:7: data: found a path that leads out of the project" in line
 
 
 def test_a_ring_of_links_is_a_problem_and_no_traceback(load, tmp_path):
     (tmp_path / "ring").symlink_to(tmp_path / "ring")
-    [line] = problems(load, LEAST + "suppression: [ring]\n")
-    assert "2:15: suppression[0]: found" in line
+    lines = problems(load, LEAST + "suppression: [ring, ring/x]\n")
+    assert [line.split(": found")[0] for line in lines] == ["2:15: suppression[0]", "2:21: suppression[1]"]
 
 
 def test_the_root_is_the_nearest_folder_with_a_runner_yml(tmp_path):
@@ -173,12 +177,16 @@ def test_only_an_address_on_this_machine_is_loopback(url, local):
     assert is_loopback(url) is local
 
 
-@pytest.mark.parametrize(("text", "rate"), [("5/s", 5.0), ("0.5/s", 0.5), ("1000/s", 1000.0), ("unlimited", None)])
+@pytest.mark.parametrize(
+    ("text", "rate"), [("5/s", 5.0), ("0.5/s", 0.5), ("1000/s", 1000.0), ("unlimited", None)]
+)
 def test_a_rate_is_a_number_a_second_or_unlimited(text, rate):
     assert parse_rate(text) == Rate(per_second=rate)
 
 
-@pytest.mark.parametrize("text", ["5", "0/s", "0.0/s", "-1/s", "5/m", "5 /s", "nan/s", "1_0/s", "５/s", "", "/s", "1e9/s"])
+@pytest.mark.parametrize(
+    "text", ["5", "0/s", "0.0/s", "-1/s", "5/m", "5 /s", "nan/s", "1_0/s", "５/s", "", "/s", "1e9/s"]
+)
 def test_what_is_no_rate_is_refused(text):
     with pytest.raises(UsageError, match="is not a rate"):
         parse_rate(text)

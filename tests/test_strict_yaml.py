@@ -210,6 +210,7 @@ def test_a_tab_elsewhere_is_no_problem():
         ("a: `x`", "1:4", "``` at the start of a value"),
         ("a: %x", "1:4", "`%` at the start of a value"),
         ("a: !x!y z", "1:4", "a tag (`!...`)"),
+        ("{a:}", "1:3", "a `:` without a space behind it"),
         ("%YAML 2.0\n---\na: 1", "1:1", "another version of YAML"),
         ("%YAML 1.2\n%YAML 1.2\n---\na: 1", "2:1", "a `%` line that YAML does not know"),
         ("a: 1\n...\nb: 2", "3:1", "text after the end of the document"),
@@ -285,7 +286,7 @@ def test_nesting_is_bounded_and_aliases_do_not_get_around_it():
 
 
 def test_a_problem_within_a_list_names_its_index():
-    assert only_problem("a: [{b: 1}, {b: [2, .nan]}]").startswith("f.yml:1:22: a[1].b[1]: found")
+    assert only_problem("a: [{b: 1}, {b: [2, .nan]}]").startswith("f.yml:1:21: a[1].b[1]: found")
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_like_any_other(tmp_path):

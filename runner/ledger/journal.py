@@ -108,15 +108,17 @@ class GroupCommit:
         try:
             recorded = await self._thread.call(lambda led: led.commit(self._token, wanted, settled, now))
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting send has to hear of it
-            for waiting in [*(future for _, future in intents), *(future for _, future in outcomes)]:
-                _fail(waiting, error)
+            for _, intended in intents:
+                _fail(intended, error)
+            for _, recorded_outcome in outcomes:
+                _fail(recorded_outcome, error)
             return
         for (_, intended), is_recorded in zip(intents, recorded, strict=True):
             if not intended.done():
                 intended.set_result(is_recorded)
-        for _, settled_future in outcomes:
-            if not settled_future.done():
-                settled_future.set_result(None)
+        for _, recorded_outcome in outcomes:
+            if not recorded_outcome.done():
+                recorded_outcome.set_result(None)
 
 
 def _fail(future: asyncio.Future[bool] | asyncio.Future[None], error: Exception) -> None:

@@ -44,7 +44,11 @@ _CAUSES = (
     ),
     ("readonly", "is read-only", "give this user write permission on the file and on its folder"),
     ("unable to open", "cannot be opened", "check that it is a file, in a folder that this user may write"),
-    ("not a database", "is not a ledger", "check `ledger` in runner.yml; the file was left as it is"),
+    (
+        "not a database",
+        "is not a SQLite database",
+        "check `ledger` in runner.yml; the file was left as it is",
+    ),
     (
         "malformed",
         "is damaged",
@@ -142,7 +146,7 @@ def open_file_to_read(path: Path, *, busy_seconds: float) -> SqliteFile:
             if version < latest:
                 raise LedgerError(
                     f"{path}: the ledger has schema {version}; this version of runner reads schema {latest}",
-                    hint="`runner status` brings it up to date",
+                    hint="the next `runner apply` or `runner resolve` brings it up to date",
                 )
             return SqliteFile(connection, path, _statements())
 

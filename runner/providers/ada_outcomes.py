@@ -84,13 +84,13 @@ def _is_unsendable(failure: Failure) -> bool:
 
 # fmt: off
 RULES: tuple[Rule, ...] = (
+    _row("accepted", _answer(_is_accepted), Outcome.ACCEPTED),
     # A token that ADA does not take, in each way it may say so. Nobody's message passes until a person acts.
     _row("bad_token", _answer(is_bad_token), Outcome.RETRY, stops=True),
     # Only a proxy on our side says 407, and then it has passed nothing on (RFC 9110 §15.5.8).
     _row("proxy_password", _answer(lambda a: a.status == 407), Outcome.RETRY, stops=True),
     _row("rate_limited", _answer(lambda a: a.status == 429), Outcome.RETRY),
     _row("busy", _answer(_is_busy), Outcome.RETRY),
-    _row("accepted", _answer(_is_accepted), Outcome.ACCEPTED),
     # 2xx with an error inside (ada-api.md §5). Which errorCode is a rate limit is unknown: none is retried.
     _row("refused_inside", _answer(lambda a: _is_2xx(a) and says_failure(a.document)), Outcome.REFUSED),
     _row("refused", _answer(lambda a: 400 <= a.status <= 499), Outcome.REFUSED),
@@ -131,7 +131,7 @@ def to_answer(result: HttpResult, *, departed_at: float | None, now: float, key:
         rule=rule.name,
         message_id=message_id(result.document) if accepted else None,
         http_status=result.status,
-        code=error_code(result.document),
+        code=None if accepted else error_code(result.document),
         detail=None if accepted else clean(error_text(result.document), key) or None,
         retry_after=retry_after_seconds(wait, now) if wait else None,
         stops=rule.stops,

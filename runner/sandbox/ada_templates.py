@@ -64,8 +64,8 @@ class Catalog:
 def split_values(template: Template, message: Mapping[str, Any]) -> dict[str, tuple[str, list[str]]]:
     """Return a template message's values by part (`header`, `body`), each with the text they fill.
 
-    A text header's value is either in `header` beside `headerType` TEXT, or the first of `templateData`: neither
-    is proven (§4.2), so both are read.
+    A text header's value is either in `header` beside `headerType` TEXT, or the first of `templateData`:
+    neither is proven (§4.2), so both are read.
     """
     given = message.get("templateData")
     values = [value for value in given if isinstance(value, str)] if isinstance(given, list) else []
@@ -107,7 +107,8 @@ def read_templates(path: Path) -> list[Raw]:
     problems = [problem for problem in _problems(document) if problem]
     if problems:
         raise UsageError(
-            f"The sandbox's templates {path}: {problems[0]}", hint="docs/concepts.md shows one template."
+            f"The sandbox's templates {path}: {problems[0]}",
+            hint="A template has name, language and body; the rest is optional.",
         )
     return list(document)
 

@@ -18,6 +18,7 @@ from runner.sandbox.receiving import LARGEST_MESSAGE
 from runner.sandbox.replies import Ending, Reply, end_badly
 
 _LARGEST_HEAD = 16 * 1024
+_LARGEST_BACKLOG = 4 * LARGEST_MESSAGE
 _STARTS = (b"POST /message HTTP/1.1\r\n", b"POST /prod/message HTTP/1.1\r\n")
 #: Headers that mean more than this door understands.
 _UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
@@ -125,6 +126,8 @@ class QuickDoor(asyncio.Protocol):
         self._buffer = self._buffer + data if self._buffer else data
         if self._answering is None:
             self._advance()
+        elif len(self._buffer) > _LARGEST_BACKLOG:
+            self.abort()
 
     def abort(self) -> None:
         """Cut the connection: the sandbox stops."""
@@ -145,23 +148,27 @@ class QuickDoor(asyncio.Protocol):
     def _answer(self, transport: asyncio.Transport, reply: Reply) -> None:
         if reply.delay:
             loop = asyncio.get_running_loop()
-            self._answering = loop.call_later(reply.delay, self._answer_late, reply)
-        elif reply.ending is Ending.ANSWER:
+            self._answering = loop.call_later(reply.delay, self._answer_late, transport, reply)
+        else:
+            self._answer_now(transport, reply)
+
+    def _answer_late(self, transport: asyncio.Transport, reply: Reply) -> None:
+        self._answering = None
+        self._answer_now(transport, reply)
+        self._advance()
+
+    def _answer_now(self, transport: asyncio.Transport, reply: Reply) -> None:
+        if reply.ending is Ending.ANSWER:
             transport.write(reply.to_http())
         else:
-            end_badly(transport, reply)
-            self._leave()
+            self._break_off(transport, reply)
 
-    def _answer_late(self, reply: Reply) -> None:
-        self._answering = None
-        if self._transport is None or self._transport.is_closing():
-            return
-        if reply.ending is Ending.ANSWER:
-            self._transport.write(reply.to_http())
-            self._advance()
-        else:
-            end_badly(self._transport, reply)
-            self._leave()
+    def _break_off(self, transport: asyncio.Transport, reply: Reply) -> None:
+        """End the connection within an exchange; what was sent behind the message is never read."""
+        self._leave()
+        self._transport = None
+        self._buffer = b""
+        end_badly(transport, reply)
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
         self._leave()

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import IO, Any
 
 from runner.errors import UsageError
@@ -146,12 +147,8 @@ class Sandbox:
             limit=None if rate is None else RateLimit.per_second(rate),
             kept_messages=self.settings.kept_messages,
             kept_bytes=self.settings.kept_bytes,
-            write=None if self._file is None else self._append,
+            write=None if self._file is None else partial(_append, self._file),
         )
-
-    def _append(self, document: dict[str, Any]) -> None:
-        if self._file is not None:
-            self._file.write(replies.to_json(document) + b"\n")
 
 
 def _field_problem(message: dict[str, Any]) -> str | None:
@@ -178,6 +175,10 @@ def _field_problem(message: dict[str, Any]) -> str | None:
 def _make_id(prefix: int, generation: int, number: int) -> str:
     """Return an id in the shape of a version 4 UUID, as in ADA's samples, at no cost."""
     return f"{prefix >> 16:08x}-{prefix & 0xFFFF:04x}-4{generation & 0xFFF:03x}-8000-{number:012x}"
+
+
+def _append(file: IO[bytes], document: dict[str, Any]) -> None:
+    file.write(replies.to_json(document) + b"\n")
 
 
 def _open_record(settings: SandboxSettings) -> IO[bytes] | None:

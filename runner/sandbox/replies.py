@@ -87,9 +87,8 @@ def end_badly(transport: asyncio.Transport, reply: Reply) -> None:
         transport.write(reply.to_http()[: -(len(reply.body) // 2 + 1)])
         transport.close()
         return
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    # Without lingering, a close drops what is unsent and resets, as a crashed peer does.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     transport.abort()
 
 

@@ -7,8 +7,10 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 from aiohttp import web
 
@@ -89,7 +91,10 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[RunningSandbox]:
     doors: set[QuickDoor] = set()
     await runner.setup()
     try:
-        listener = await _listen(settings, lambda: _door(sandbox, runner, allows, doors))
+        # aiohttp's server is what makes its protocol for one connection.
+        other = cast("Callable[[], asyncio.Protocol]", runner.server)
+        opened = partial(QuickDoor, receive=sandbox.receive, allows=allows, other=other, doors=doors)
+        listener = await _listen(settings, opened)
         try:
             yield RunningSandbox(url=_url(listener), sandbox=sandbox)
         finally:
@@ -99,15 +104,6 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[RunningSandbox]:
     finally:
         await runner.cleanup()
         sandbox.close()
-
-
-def _door(
-    sandbox: Sandbox, runner: web.AppRunner, allows: Callable[[str], bool], doors: set[QuickDoor]
-) -> QuickDoor:
-    other = runner.server
-    if other is None:
-        raise RuntimeError("The sandbox takes connections before it is set up")
-    return QuickDoor(receive=sandbox.receive, allows=allows, other=other, doors=doors)
 
 
 async def _listen(settings: SandboxSettings, door: Callable[[], QuickDoor]) -> asyncio.Server:
@@ -131,19 +127,20 @@ def _url(listener: asyncio.Server) -> str:
 def _run_thread(
     settings: SandboxSettings, started: Future[tuple[RunningSandbox, Callable[[], None]]]
 ) -> None:
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        stopped = asyncio.Event()
-        async with serving(settings) as running:
-            started.set_result((running, lambda: _stop(loop, stopped)))
-            await stopped.wait()
+    asyncio.run(_run(settings, started))
 
-    try:
-        asyncio.run(run())
-    except BaseException as problem:
-        if started.done():
-            raise
-        started.set_exception(problem)
+
+async def _run(settings: SandboxSettings, started: Future[tuple[RunningSandbox, Callable[[], None]]]) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        try:
+            running = await stack.enter_async_context(serving(settings))
+        except BaseException as problem:  # noqa: BLE001 - the caller waits for it in another thread
+            started.set_exception(problem)
+            return
+        started.set_result((running, lambda: _stop(loop, stopped)))
+        await stopped.wait()
 
 
 def _stop(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:

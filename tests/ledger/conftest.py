@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,17 +12,18 @@ import pytest
 
 from runner.delivery import Answer, DeliveryKey, Outcome
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, Ledger, LockToken, Settlement, lock_name
+from runner.ledger.interface import Holder, Intent, LockToken, Settlement, lock_name
+from runner.ledger.sqlite import SqliteLedger
+from runner.ledger.sqlite_file import open_file
 
 NOW = 1_780_000_000.0
-CAMPAIGN, OCCURRENCE = "lebaran", "once"
-ADA = Holder(owner="ada", host="here", pid=12, process_started="boot:1")
 
-ACCEPTED = Answer(outcome=Outcome.ACCEPTED, rule="2xx with an id", message_id="wamid.1", http_status=200)
-REFUSED = Answer(outcome=Outcome.REFUSED, rule="4xx", http_status=400, code="131026", detail="not on WhatsApp")
-RETRY = Answer(outcome=Outcome.RETRY, rule="429", http_status=429, retry_after=2.0)
-UNKNOWN = Answer(outcome=Outcome.UNKNOWN, rule="time-out", detail="no answer in 60 s")
-ANSWERS = {answer.outcome: answer for answer in (ACCEPTED, REFUSED, RETRY, UNKNOWN)}
+ANSWERS = {
+    "accepted": Answer(outcome=Outcome.ACCEPTED, rule="an id", message_id="wamid.1", http_status=200),
+    "refused": Answer(outcome=Outcome.REFUSED, rule="4xx", http_status=400, code="131026", detail="no user"),
+    "retry": Answer(outcome=Outcome.RETRY, rule="429", http_status=429, retry_after=2.0),
+    "unknown": Answer(outcome=Outcome.UNKNOWN, rule="time-out", detail="no answer in 60 s"),
+}
 
 
 @dataclass
@@ -29,8 +33,8 @@ class Applying:
     ledger: Any
     token: LockToken
     run: int
-    campaign: str = CAMPAIGN
-    occurrence: str = OCCURRENCE
+    campaign: str
+    occurrence: str
 
     def key(self, phone):
         return DeliveryKey(campaign=self.campaign, occurrence=self.occurrence, phone=phone)
@@ -38,32 +42,46 @@ class Applying:
     def intent(self, phone):
         return Intent(key=self.key(phone), recipient_id=f"id-{phone}", run=self.run)
 
-    def settlement(self, phone, answer):
-        return Settlement(key=self.key(phone), run=self.run, answer=answer)
+    def settlement(self, outcome, phone):
+        return Settlement(key=self.key(phone), run=self.run, answer=ANSWERS[outcome])
 
     def intend(self, *phones, now=NOW):
         return self.ledger.commit(self.token, [self.intent(phone) for phone in phones], [], now)
 
-    def settle(self, answer, *phones, now=NOW):
-        self.ledger.commit(self.token, [], [self.settlement(phone, answer) for phone in phones], now)
+    def settle(self, outcome, *phones, now=NOW):
+        self.ledger.commit(self.token, [], [self.settlement(outcome, phone) for phone in phones], now)
 
-    def send(self, answer, *phones, now=NOW):
+    def send(self, outcome, *phones, now=NOW):
         assert all(self.intend(*phones, now=now))
-        self.settle(answer, *phones, now=now)
+        self.settle(outcome, *phones, now=now)
+
+    def state(self, phone):
+        return self.ledger.states(self.campaign, self.occurrence, [phone])[phone].value
 
     def stop(self, exit_code=0):
         self.ledger.end_run(self.run, exit_code, NOW)
         self.ledger.release(self.token)
 
 
-def begin(ledger, *, digest="plan-1", campaign=CAMPAIGN, occurrence=OCCURRENCE, to_send=10, now=NOW):
-    """Begin to apply a plan, registering it first."""
-    token = ledger.acquire(lock_name(campaign, occurrence), ADA, now)
-    ledger.register_plan(
-        digest=digest, campaign=campaign, occurrence=occurrence, to_send=to_send, created_at=now
-    )
-    run = ledger.begin_run(token, digest, ADA, now)
-    return Applying(ledger=ledger, token=token, run=run, campaign=campaign, occurrence=occurrence)
+@pytest.fixture
+def ada():
+    """A process that may hold a lock, on a machine that is not this one."""
+    return Holder(owner="ada", host="here", pid=12, process_started="boot:1")
+
+
+@pytest.fixture
+def begin(ada):
+    """Return a function that begins to apply a plan, registering it first."""
+
+    def begin(ledger, digest="plan-1", *, campaign="lebaran", occurrence="once", to_send=10, now=NOW):
+        token = ledger.acquire(lock_name(campaign, occurrence), ada, now)
+        ledger.register_plan(
+            digest=digest, campaign=campaign, occurrence=occurrence, to_send=to_send, created_at=now
+        )
+        run = ledger.begin_run(token, digest, ada, now)
+        return Applying(ledger=ledger, token=token, run=run, campaign=campaign, occurrence=occurrence)
+
+    return begin
 
 
 #: The ledgers that the contract is tested over: a name, and how to open one in a folder.
@@ -73,13 +91,13 @@ LEDGERS = {"sqlite": lambda folder: open_ledger("sqlite:///state/ledger.db", roo
 @pytest.fixture(params=LEDGERS)
 def open_again(request, tmp_path):
     """Return a function that opens the same ledger once more, as another process would."""
-    opened: list[Ledger] = []
+    opened = []
 
-    def open_one():
+    def open_again():
         opened.append(LEDGERS[request.param](tmp_path))
         return opened[-1]
 
-    yield open_one
+    yield open_again
     for ledger in opened:
         ledger.close()
 
@@ -90,5 +108,49 @@ def ledger(open_again):
 
 
 @pytest.fixture
-def applying(ledger):
+def applying(ledger, begin):
     return begin(ledger)
+
+
+@pytest.fixture
+def resolve():
+    """Return a function by which a person settles an unknown delivery."""
+
+    def resolve(ledger, phone, to):
+        return ledger.resolve("lebaran", "once", phone, to=to, by="grace", note="asked them", now=NOW + 7)
+
+    return resolve
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where the SQLite ledger of a project in `tmp_path` lies."""
+    return tmp_path / "state/ledger.db"
+
+
+@pytest.fixture
+def opened(path):
+    """A SQLite ledger that waits only a moment for another process's lock."""
+    with closing(SqliteLedger(open_file(path, busy_seconds=0.05))) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def run_together():
+    """Return a function that runs a script in one process per argument list, all at once."""
+
+    def run_together(script, *argument_lists, exit_code=0):
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", script, *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for arguments in argument_lists
+        ]
+        written = [process.communicate(timeout=60) for process in processes]
+        assert [process.returncode for process in processes] == [exit_code] * len(processes), written
+        return [out for out, _ in written]
+
+    return run_together

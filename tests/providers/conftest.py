@@ -120,7 +120,7 @@ class RawServer:
 
 @pytest.fixture
 def serve():
-    """Start a RawServer: `serve(script)`, or `serve(bytes)` to answer each request so; `context` means TLS."""
+    """Start a RawServer: `serve(script)`, or `serve(bytes)` to answer every request; `context` means TLS."""
     servers = []
 
     def start(script, context=None):

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from runner.providers import ada_lists
@@ -130,6 +131,7 @@ def test_a_list_says_whether_rows_are_missing(document, rows, missing):
 _VALUE = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=2)
 
 
+@hypothesis_settings(deadline=None, max_examples=60)
 @given(st.dictionaries(st.sampled_from([*ROW, *ACCOUNT]), _VALUE))
 def test_no_row_however_strange_raises(row):
     ada_lists.read_template(row)

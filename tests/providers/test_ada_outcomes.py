@@ -5,6 +5,7 @@ import json
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from runner.delivery import Outcome
@@ -127,6 +128,7 @@ _JSON = st.recursive(
 )
 
 
+@hypothesis_settings(deadline=None, max_examples=60)
 @given(status=st.integers(0, 999), document=_JSON, header=st.none() | st.text(max_size=30))
 def test_no_document_however_strange_raises_or_spoils_the_evidence(status, document, header):
     result = HttpAnswer(status=status, document=document, retry_after=header)
@@ -137,6 +139,7 @@ def test_no_document_however_strange_raises_or_spoils_the_evidence(status, docum
     assert answer.retry_after is None or 0 <= answer.retry_after <= table.LONGEST_RETRY_AFTER
 
 
+@hypothesis_settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_document_or_none(body):
     read_document(body)

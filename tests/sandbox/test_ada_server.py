@@ -11,11 +11,34 @@ from runner.sandbox.settings import AnswerShape, Latency, OverLimit, UnknownSend
 
 # The first two are answered by the quick door, the last by aiohttp: the answers may not differ.
 DOORS = ["/message", "/prod/message", "/message?by=aiohttp", "/prod/message?by=aiohttp"]
-KEYS = (
-    "id wabaId name content body header headerType footer status category type isDraft language buttons carouselCards "
-    "createdDate bodyParameters footerParameters addSecurityRecomendation codeExpiration otpType buttonText headerExample "
-    "hash packageName isCallPermissionRequest"
-).split()
+KEYS = [
+    "id",
+    "wabaId",
+    "name",
+    "content",
+    "body",
+    "header",
+    "headerType",
+    "footer",
+    "status",
+    "category",
+    "type",
+    "isDraft",
+    "language",
+    "buttons",
+    "carouselCards",
+    "createdDate",
+    "bodyParameters",
+    "footerParameters",
+    "addSecurityRecomendation",
+    "codeExpiration",
+    "otpType",
+    "buttonText",
+    "headerExample",
+    "hash",
+    "packageName",
+    "isCallPermissionRequest",
+]
 
 
 @pytest.mark.parametrize("path", DOORS)

@@ -1,0 +1,209 @@
+"""The segment source `duckdb`: a query over the files of the project's data folder, run in this process.
+
+The query comes from a pull request, so two walls stand around it: the check that it is one SELECT on files of
+the data folder (select_check.py), and a DuckDB that may open nothing else and can no longer be set up.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from runner.campaign import Segment
+from runner.errors import SegmentError
+from runner.project import Project
+from runner.segments.attached_tables import attach_tables
+from runner.segments.column_choice import choose_columns
+from runner.segments.data_files import DataFolder
+from runner.segments.duckdb_errors import Running, explain, said
+from runner.segments.interface import Fetched
+from runner.segments.query_place import one_line
+from runner.segments.select_check import CheckedSelect, check_select
+from runner.segments.time_bound import OutOfTimeError, run_bounded
+from runner.sql_text import quote_identifier, quote_literal
+
+#: What Python's DuckDB raises beside its own errors, on texts or values that it cannot take over.
+_TROUBLE = (duckdb.Error, MemoryError, RuntimeError, UnicodeError)
+
+# Parquet would keep whole numbers of 128 bits as floating point, and has no column that is only NULL.
+_KEPT_AS = {"HUGEINT": "DECIMAL(38, 0)", "UHUGEINT": "DECIMAL(38, 0)", '"NULL"': "VARCHAR"}
+
+
+def fetch(
+    segment: Segment,
+    *,
+    project: Project,
+    columns: Sequence[str],
+    target: Path,
+    occurrence_at: datetime | None = None,
+) -> Fetched:
+    """Run the query and keep `columns` of its rows, in its order, in the Parquet file `target` (mode 0600).
+
+    Bounded by `project.query_memory_mb`, spilling to `project.state`, and by `project.query_seconds`. Dates
+    and times of day are read in `project.timezone`, UTC without one, on every machine. DuckDB's SQL has no
+    word for `occurrence_at`. Errors: SegmentError.
+    """
+    with _private_places(project, target) as (spill, output):
+        connection = _connect(project, spill)
+        query = _Query(
+            text=segment.query,
+            columns=tuple(dict.fromkeys(columns)),
+            project=project,
+            folder=DataFolder.of(project),
+            output=output,
+            connection=connection,
+        )
+        try:
+            fetched = run_bounded(query.run, connection, seconds=project.query_seconds)
+        except OutOfTimeError:
+            raise SegmentError(
+                f"segment query: was stopped after {project.query_seconds:g} seconds",
+                hint="make it faster, or raise query.seconds in runner.yml",
+            ) from None
+        output.replace(target)
+    return fetched
+
+
+@contextmanager
+def _private_places(project: Project, target: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield a folder for rows that do not fit into memory and an empty file beside `target`, both private."""
+    try:
+        project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(
+            dir=project.state, prefix="query.", ignore_cleanup_errors=True
+        ) as spill:
+            descriptor, name = tempfile.mkstemp(dir=target.parent.resolve(), prefix=f".{target.name}.")
+            os.close(descriptor)
+            try:
+                yield Path(spill).resolve(), Path(name)
+            finally:
+                Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise SegmentError(
+            f"the rows of the segment cannot be kept: {error.strerror}: {error.filename}",
+            hint="the folder must be there, be writable, and have room",
+        ) from error
+
+
+def _connect(project: Project, spill: Path) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB in memory that takes nothing of this process: no extension, secret or variable."""
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "allow_community_extensions": "false",
+        "allow_persistent_secrets": "false",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "errors_as_json": "true",
+        "memory_limit": f"{project.query_memory_mb}MiB",
+        "preserve_insertion_order": "true",
+        "python_enable_replacements": "false",
+        "temp_directory": str(spill),
+    }
+    try:
+        connection = duckdb.connect(":memory:", config=settings)
+        connection.execute(f"SET TimeZone = {quote_literal(project.timezone or 'UTC')}")
+    except duckdb.Error as error:
+        raise SegmentError(f"DuckDB cannot start: {one_line(said(error).message)}") from error
+    return connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Query:
+    """One query, on its own connection, and where its rows go."""
+
+    text: str
+    columns: Sequence[str]
+    project: Project
+    folder: DataFolder
+    output: Path
+    connection: duckdb.DuckDBPyConnection
+
+    def run(self) -> Fetched:
+        """Check the query, lock DuckDB in, and write the wanted columns."""
+        checked = check_select(self.text, self.connection)
+        located = _locate(checked, self.folder)
+        attach_tables(checked.tables, checked.sql, self.folder, self.connection)
+        self._lock()
+        returned = self._rows("DESCRIBE ", located, "")
+        picked = choose_columns(self.columns, [name for name, *_ in returned])
+        before = f"SELECT {', '.join(self._kept(returned, picked))} FROM (\n"
+        after = f"\n) AS result({', '.join(f'c{index}' for index in range(len(returned)))})"
+        types = self._rows("DESCRIBE " + before, located, after)
+        # Without the temporary file of its own DuckDB writes to the one that is private already.
+        to = f"{after}) TO {quote_literal(str(self.output))} (FORMAT parquet, USE_TMP_FILE false)"
+        count = self._rows(f"COPY ({before}", located, to)[0][0]
+        return Fetched(rows=count, column_types={name: kind for name, kind, *_ in types}, sql=checked.sql)
+
+    def _kept(self, returned: Sequence[tuple[Any, ...]], picked: Sequence[int]) -> list[str]:
+        kept = []
+        for name, index in zip(self.columns, picked, strict=True):
+            kind = _KEPT_AS.get(returned[index][1])
+            value = f"CAST(c{index} AS {kind})" if kind else f"c{index}"
+            kept.append(f"{value} AS {quote_identifier(name)}")
+        return kept
+
+    def _lock(self) -> None:
+        """Let DuckDB open the data folder and the output, nothing else, and change no setting any more.
+
+        The folder is open for writing too: that nothing but a SELECT runs is what keeps it as it is.
+        """
+        self.connection.execute(f"SET allowed_directories = [{quote_literal(str(self.folder.real))}]")
+        self.connection.execute(f"SET allowed_paths = [{quote_literal(str(self.output))}]")
+        self.connection.execute("SET enable_external_access = false")
+        self.connection.execute("SET lock_configuration = true")
+
+    def _rows(self, before: str, located: _Located, after: str) -> list[tuple[Any, ...]]:
+        """Run one statement around the query; an error says where in the query, as written, it is."""
+        running = Running(
+            sql=located.sql,
+            files=located.files,
+            memory_mb=self.project.query_memory_mb,
+            shown=self.folder.shown,
+            original=lambda offset: located.original(offset - len(before.encode())),
+        )
+        try:
+            return self.connection.execute(before + located.text + after).fetchall()
+        except _TROUBLE as error:
+            # Not `from error`: DuckDB's own message may hold values of a row.
+            raise explain(error, running) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Located:
+    """A query, `sql`, as the `text` that runs: every data file named by its full path.
+
+    `moved` lists, in order, where in bytes a name ends in `text` and by how much it is later than in `sql`.
+    """
+
+    sql: str
+    text: str
+    files: tuple[str, ...]
+    moved: tuple[tuple[int, int], ...]
+
+    def original(self, offset: int) -> int | None:
+        """Return the byte offset in `sql` of one in `text`, None where it is outside the query."""
+        if not 0 <= offset <= len(self.text.encode()):
+            return None
+        return offset - next((by for end, by in reversed(self.moved) if offset >= end), 0)
+
+
+def _locate(checked: CheckedSelect, folder: DataFolder) -> _Located:
+    """Write full paths into the query, at the very bytes where its own are: it then runs in any directory.
+
+    DuckDB's setting `file_search_path` would find the files too, but is not asked by `allowed_directories`.
+    """
+    data = checked.sql.encode()
+    text, end, moved = b"", 0, []
+    for use in sorted(checked.files, key=lambda use: use.start):
+        text += data[end : use.start] + quote_literal(folder.full_path(use.name)).encode()
+        end = use.end
+        moved.append((len(text), len(text) - end))
+    names = tuple(dict.fromkeys(use.name for use in checked.files))
+    return _Located(sql=checked.sql, text=(text + data[end:]).decode(), files=names, moved=tuple(moved))

@@ -1,0 +1,99 @@
+"""Real kills of a real `runner apply`; the sandbox in another process is the judge."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from ..conftest import RUNNER_YML, people
+
+IN_FLIGHT = 8
+
+
+def start_apply(root):
+    command = [sys.executable, "-m", "runner", "apply", "--auto-approve", "--json"]
+    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_first(sandbox, process, above):
+    """Wait until more than `above` messages have arrived, or the process is over."""
+    while process.poll() is None and sandbox.stats()["total"] <= above:
+        time.sleep(0.005)
+
+
+def states(root):
+    with sqlite3.connect(f"file:{root}/.runner/ledger.db?mode=ro", uri=True) as connection:
+        return dict(connection.execute("SELECT phone, state FROM deliveries").fetchall())
+
+
+@pytest.fixture
+def sending(project, start_sandbox, run):
+    """A project with 300 planned messages, about three seconds of sending, and its sandbox."""
+    rate = "100/s"
+    text = RUNNER_YML % {"url": "http://127.0.0.1:9", "rate": rate}
+    project.write("runner.yml", text.replace(f'rate: "{rate}"', f'rate: "{rate}", max_in_flight: {IN_FLIGHT}'))
+    project.people(people(300))
+    sandbox = start_sandbox("--limit", "none", "--latency", "40ms+-30ms")
+    assert run("plan", "promo.yml").code == 0
+    return project.root, sandbox
+
+
+def test_no_kill_sends_twice_or_loses_anybody(sending):
+    root, sandbox = sending
+    chance = random.Random(20261122)
+    unknown_before = 0
+    for _ in range(int(os.environ.get("RUNNER_TEST_KILLS", "8"))):
+        process = start_apply(root)
+        wait_for_first(sandbox, process, above=sandbox.stats()["total"])
+        time.sleep(chance.uniform(0, 0.25))
+        process.kill()
+        process.communicate()
+        open_ended = Counter(states(root).values())
+        assert open_ended["intent"] <= IN_FLIGHT
+        assert open_ended["unknown"] - unknown_before <= IN_FLIGHT
+        unknown_before = open_ended["unknown"]
+    process = start_apply(root)
+    out, err = process.communicate(timeout=60)
+    final = json.loads(out)["runs"][0]
+    accepted = sandbox.accepted()
+    assert max(Counter(accepted).values()) == 1, err
+    assert final["remaining"] == 0
+    assert final["to_send"] == 300 == final["accepted"] + final["refused"] + final["unknown"]
+    account = states(root)
+    assert set(accepted) >= {phone for phone, state in account.items() if state == "accepted"}
+    assert {account[phone] for phone in accepted} <= {"accepted", "unknown"}
+    assert process.returncode == (3 if final["unknown"] else 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_what_is_in_flight_and_the_next_apply_goes_on(sending, number):
+    root, sandbox = sending
+    process = start_apply(root)
+    wait_for_first(sandbox, process, above=20)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    first = json.loads(out)["runs"][0]
+    assert process.returncode == 130
+    assert first["unknown"] == 0
+    assert 0 < first["accepted"] < 300
+    assert first["remaining"] == 300 - first["accepted"]
+    second = json.loads(start_apply(root).communicate(timeout=60)[0])["runs"][0]
+    assert (second["accepted"], second["remaining"], second["exit_code"]) == (300, 0, 0)
+    assert Counter(Counter(sandbox.accepted()).values()) == {1: 300}
+
+
+def test_two_applies_of_one_plan_send_it_once(sending):
+    root, sandbox = sending
+    first, second = start_apply(root), start_apply(root)
+    codes = sorted(process.wait(60) for process in (first, second))
+    errors = first.communicate()[1] + second.communicate()[1]
+    assert codes == [0, 4], errors
+    assert "is being applied by" in errors
+    assert Counter(Counter(sandbox.accepted()).values()) == {1: 300}

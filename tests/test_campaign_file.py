@@ -1,0 +1,487 @@
+"""A campaign file -> Campaign, or all its problems, each at its position."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time as clock
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.campaign import FrequencyCap, HeaderUse, Limit, PhoneStyle, Transform, Variable
+from runner.campaign_file import duplicate_names, find_campaign_files, load_campaign
+from runner.errors import FileProblems, UsageError
+from runner.project import Project, ProviderSettings, Rate
+from runner.schedule import Window
+
+# DESIGN §3's example.
+SAMPLE = """\
+# yaml-language-server: $schema=../schema/campaign.schema.json
+campaign: lebaran_promo_2026            # [a-z0-9_]{1,64}
+description: Lebaran voucher for consenting shoppers
+owner: crm@example.com
+
+segment:
+  source: duckdb                        # duckdb | treasure_data | audience_studio
+  query: |                              # or query_file: lebaran.sql (relative to this file)
+    SELECT customer_id, phone, first_name, points, wa_opt_in
+    FROM 'data/customers.parquet'       # relative to the project root
+
+recipient:
+  id: customer_id                       # column: your own key for this person, kept in the log
+  phone: phone                          # column
+  region: ID                            # optional: the country of numbers written without a country code
+  consent: wa_opt_in                    # column that must be true: required, there is no default
+
+template:
+  name: lebaran_promo
+  language: id
+
+variables:                              # {{1}}, {{2}}, ... of the body, in order
+  - column: first_name
+    default: Kak                        # for NULL or blank; without one such a row is rejected
+  - column: points
+    format: "#,##0"
+  - text: LEBARAN25
+
+schedule:
+  at: 2026-03-20T10:00                  # or cron: "0 10 * * MON"; or neither: when applied
+  timezone: Asia/Jakarta
+  window: "08:00-20:00"                 # never outside these hours, in the recipient's own time zone
+
+delivery:
+  provider: ada
+
+guards:
+  max_recipients: 50000                 # plan is refused above it
+  max_rejected: 30%                     # plan is refused above it
+  max_failed: 5%                        # apply stops above it, once 100 outcomes are known
+  frequency_cap: {messages: 2, per: 7d} # over all campaigns
+
+log:
+  treasure_data: {database: crm, table: whatsapp_log}
+notify:
+  on: [failed, stopped, finished]
+"""
+LEAST = """\
+campaign: promo
+segment: {source: duckdb, query: SELECT 1}
+recipient: {id: i, phone: p, consent: c}
+template: {name: t, language: id}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    ada = ProviderSettings(name="ada", url=None, sender="60110000001", rate=Rate(per_second=5.0))
+    return Project(
+        root=tmp_path, data=tmp_path / "data", state=tmp_path / ".runner", ledger="sqlite:///x.db", providers={"ada": ada}
+    )  # fmt: skip
+
+
+@pytest.fixture
+def load(tmp_path, project):
+    def load_text(text, **changes):
+        path = tmp_path / "campaigns" / "x.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_campaign(path, replace(project, **changes))
+
+    return load_text
+
+
+@pytest.fixture
+def problems(load):
+    """Return all problems of a text, without the file's name."""
+
+    def problems_of(text, **changes):
+        with pytest.raises(FileProblems) as caught:
+            load(text, **changes)
+        return [str(problem).split("campaigns/x.yml:")[1] for problem in caught.value.problems]
+
+    return problems_of
+
+
+def test_the_sample_of_the_design_loads(load):
+    campaign = load(SAMPLE)
+    assert campaign.name == "lebaran_promo_2026"
+    assert (campaign.description, campaign.owner) == (
+        "Lebaran voucher for consenting shoppers",
+        "crm@example.com",
+    )
+    assert campaign.path == PurePosixPath("campaigns/x.yml")
+    assert campaign.segment.source == "duckdb"
+    assert campaign.segment.query.startswith("SELECT customer_id, phone")
+    assert campaign.segment.query_file is None
+    recipient = campaign.recipient
+    assert (recipient.id, recipient.phone, recipient.consent, recipient.region, recipient.phone_style) == (
+        "customer_id", "phone", "wa_opt_in", "ID", None,
+    )  # fmt: skip
+    assert (campaign.template.name, campaign.template.language) == ("lebaran_promo", "id")
+    assert campaign.variables == (
+        Variable(column="first_name", default="Kak"),
+        Variable(column="points", format="#,##0"),
+        Variable(text="LEBARAN25"),
+    )
+    assert campaign.schedule.at == datetime(2026, 3, 20, 10)
+    assert campaign.schedule.zone == "Asia/Jakarta"
+    assert campaign.schedule.window == Window(opens=time(8), closes=time(20))
+    assert campaign.guards.max_recipients == 50_000
+    assert campaign.guards.max_rejected == Limit(share=0.3)
+    assert campaign.guards.max_failed == Limit(share=0.05)
+    assert campaign.guards.frequency_cap == FrequencyCap(messages=2, per=timedelta(days=7))
+    assert campaign.log == {"treasure_data": {"database": "crm", "table": "whatsapp_log"}}
+    assert campaign.notify == {"on": ["failed", "stopped", "finished"]}
+    assert campaign.document["guards"]["max_rejected"] == "30%"
+
+
+def test_the_least_campaign_has_defaults(load):
+    campaign = load(LEAST)
+    assert campaign.provider == "ada"
+    assert campaign.variables == ()
+    assert (
+        campaign.schedule.at,
+        campaign.schedule.cron,
+        campaign.schedule.zone,
+        campaign.schedule.window,
+    ) == (None,) * 4
+    assert campaign.guards.max_recipients is None
+    assert campaign.template.header is None
+
+
+def test_headers_buttons_and_all_of_a_variable_are_taken_over(load):
+    text = LEAST.replace(
+        "template: {name: t, language: id}",
+        "template:\n  name: t\n  language: en_US\n  header: {media: {column: pic}, file_name: a.pdf}\n"
+        "  buttons: [{index: 1, url: {column: code}}, {index: 0.0, payload: {text: STOP}}]\n"
+        "variables: [{column: n, transform: [trim, title], locale: id, max_length: 9.0, format: '0'},"
+        " {text: x, transform: upper}]\nguards: {max_rejected: 7}",
+    ).replace("consent: c", "consent: c, phone_style: national")
+    campaign = load(text)
+    assert campaign.template.header == HeaderUse(media=Variable(column="pic"), file_name="a.pdf")
+    assert [(button.index, button.url, button.payload) for button in campaign.template.buttons] == [
+        (1, Variable(column="code"), None),
+        (0, None, Variable(text="STOP")),
+    ]
+    assert campaign.variables == (
+        Variable(
+            column="n", transforms=(Transform.TRIM, Transform.TITLE), locale="id", max_length=9, format="0"
+        ),
+        Variable(text="x", transforms=(Transform.UPPER,)),
+    )
+    assert campaign.guards.max_rejected == Limit(count=7)
+    assert campaign.recipient.phone_style is PhoneStyle.NATIONAL
+    header = load(
+        LEAST.replace("language: id", "language: id, header: {variables: [{column: n}]}")
+    ).template.header
+    assert header == HeaderUse(variables=(Variable(column="n"),))
+
+
+def test_the_project_gives_the_time_zone_and_the_window_that_a_campaign_does_not_name(load):
+    window = Window(opens=time(8), closes=time(21))
+    schedule = load(LEAST + "schedule: {cron: 0 10 * * MON}\n", timezone="Asia/Tokyo", window=window).schedule
+    assert (schedule.cron, schedule.zone, schedule.window) == ("0 10 * * MON", "Asia/Tokyo", window)
+    own = load(
+        LEAST + "schedule: {timezone: Asia/Jakarta, window: 22:00-02:00}\n",
+        timezone="Asia/Tokyo",
+        window=window,
+    )
+    assert (own.schedule.zone, str(own.schedule.window)) == ("Asia/Jakarta", "22:00-02:00")
+
+
+def test_words_that_yaml_1_1_would_convert_arrive_as_text(load):
+    campaign = load(
+        LEAST.replace("consent: c", "consent: c, region: NO") + "variables: [{text: 012}, {text: 12:30}]\n"
+    )
+    assert campaign.recipient.region == "NO"
+    assert [variable.text for variable in campaign.variables] == ["012", "12:30"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"", "1:1: found an empty file, expected keys and values, such as `key: value`"),
+        (b"# nothing\n", "1:1: found an empty file, expected keys and values, such as `key: value`"),
+        ("- a\n- b\n", "1:1: found a list, expected a mapping with keys such as `campaign`"),
+        ("just text\n", '1:1: found "just text", expected a mapping with keys such as `campaign`'),
+        ("42\n", "1:1: found the number 42, expected a mapping with keys such as `campaign`"),
+        ("~\n", "1:1: found nothing, expected a mapping with keys such as `campaign`"),
+        ("campaign:\n\tname: x\n", "2:1: found a tab, expected spaces for indentation"),
+        (b"campaign: caf\xe9\n", "1:14: found the byte 0xE9, which is not UTF-8, expected UTF-8"),
+        (b"x" * 1_000_001, "1:1: found a file of more than 1 MB, expected at most 1,000,000 bytes"),
+        (LEAST + "campaign: b\n", "5:1: campaign: found a second `campaign`, expected each key once (the first is in line 1)"),
+        (LEAST + "variabels: []\n", "5:1: variabels: found an unknown key, expected one of campaign, "),
+        (LEAST + "variabels: []\n", "(did you mean `variables`?)"),
+        (LEAST + "timezone: Asia/Jakarta\n", "5:1: timezone: found an unknown key"),
+        (LEAST + "timezone: Asia/Jakarta\n", "(`timezone` belongs under `schedule`)"),
+        (LEAST + "variables: x\n", '5:12: variables: found "x", expected a list'),
+        (LEAST + "variables: [x]\n", '5:13: variables[0]: found "x", expected a mapping with keys such as `column`'),
+        (LEAST + "variables: [{text: 25}]\n", '5:20: variables[0].text: found the number 25, expected text on one line'),
+        (LEAST + "variables: [{text: 25}]\n", '(write it in quotes: "25")'),
+        (LEAST + "variables: [{text: 0x1F}]\n", '(write it in quotes: "0x1F")'),
+        (LEAST + "variables: [{text: true}]\n", 'variables[0].text: found true'),
+        (LEAST + "variables: [{text: 'a\tb'}]\n", '5:20: variables[0].text: found "a\\tb", expected text on one line'),
+        (LEAST + "variables: [{text: ''}]\n", "found an empty text, expected text on one line"),
+        (LEAST + "variables: [{}]\n", "5:13: variables[0]: found neither `column` nor `text`, expected `column` or `text`"),
+        (LEAST + "variables: [{column: a, text: b}]\n", "5:25: variables[0].text: found both `column` and `text`, expected one"),
+        (LEAST + "variables: [{colum: a}]\n", "5:14: variables[0].colum: found an unknown key"),
+        (LEAST + "variables: [{column: a, transform: titel}]\n", '5:36: variables[0].transform: found "titel", expected `title`,'),
+        (LEAST + "variables: [{column: a, transform: titel}]\n", "(did you mean `title`?)"),
+        (LEAST + "variables: [{column: a, transform: [trim, x]}]\n", '5:43: variables[0].transform[1]: found "x"'),
+        (LEAST + "variables: [{column: a, transform: 3}]\n", "found the number 3, expected title, upper, lower or trim, or a"),
+        (LEAST + "variables: [{column: a, max_length: 0}]\n", "found the number 0, expected a whole number from 1 to 1024"),
+        (LEAST + f"variables: [{{text: {'x' * 2001}}}]\n", "found a text of 2,001 characters, expected at most 2,000"),
+        (LEAST.replace("promo", "Promo 2026"), '1:11: campaign: found "Promo 2026", expected lower-case letters, digits'),
+        (LEAST.replace("promo", "2026"), '1:11: campaign: found the number 2026, expected lower-case'),
+        (LEAST.replace(", consent: c", ""), "3:12: recipient.consent: found nothing, expected the name of a column (the key is"),
+        (LEAST.replace("consent: c", "consent: "), "recipient.consent: found nothing, expected the name of a column"),
+        (LEAST.replace("consent: c", "consent:"), "3:37: found a `:` without a space behind it"),
+        (LEAST.replace("consent: c", "consent: c, region: IDN"), "(did you mean `ID`?)"),
+        (LEAST.replace("consent: c", "consent: c, region: UK"), 'found "UK", expected the two capital letters of a country'),
+        (LEAST.replace("language: id", "language: 1"), "4:31: template.language: found the number 1, expected a language code"),
+        (LEAST.replace("source: duckdb", "source: duck"), 'found "duck", expected `duckdb`, `treasure_data` or'),
+        (LEAST.replace(", query: SELECT 1", ""), "2:10: segment: found neither `query` nor `query_file`"),
+        (LEAST.replace("query: SELECT 1", "query: '  '"), '2:34: segment.query: found "  ", expected one SELECT'),
+        (LEAST.replace("language: id", "language: id, header: {}"), "4:43: template.header: found neither `media` nor `variables`"),
+        (LEAST.replace("language: id", "language: id, header: {file_name: a, variables: [{text: a}]}"),
+         "4:44: template.header.file_name: found `file_name` without `media`, expected both or neither"),
+        (LEAST.replace("language: id", "language: id, buttons: [{index: 0, url: {text: a}}, {index: 0, url: {text: b}}]"),
+         "template.buttons[1].index: found the number 0 a second time, expected each button once"),
+        (LEAST + "owner: crm\n", '5:8: owner: found "crm", expected a mail address'),
+        (LEAST + "guards: {max_recipients: 0}\n", "found the number 0, expected a whole number of at least 1"),
+        (LEAST + "guards: {max_recipients: 1.5}\n", "found the number 1.5, expected a whole number of at least 1"),
+        (LEAST + "guards: {max_failed: 5 %}\n", 'found "5 %", expected a whole number, or a share such as 30%'),
+        (LEAST + "guards: {max_failed: 101%}\n", 'found "101%", expected a whole number, or a share such as 30%'),
+        (LEAST + "guards: {max_failed: -1}\n", "found the number -1, expected a whole number of at least 0"),
+        (LEAST + "guards: {frequency_cap: {messages: 1, per: 0d}}\n", 'found "0d", expected a time such as 7d or 24h'),
+        (LEAST + "notify: {on: []}\n", "5:14: notify.on: found a list of 0, expected at least 1"),
+        (LEAST + "notify: {on: [failed, failed]}\n", '5:23: notify.on[1]: found "failed" a second time, expected each of them'),
+        (LEAST + "notify: {on: [finish]}\n", "(did you mean `finished`?)"),
+        (LEAST + "delivery: {provider: adda}\n", '5:22: delivery.provider: found "adda", expected a provider of runner.yml: ada'),
+        (LEAST + "schedule: {timezone: Asia/Jakata}\n", "(did you mean `Asia/Jakarta`?)"),
+        (LEAST + "schedule: {timezone: localtime}\n", "5:22: schedule.timezone: found "),
+        (LEAST + "schedule: {timezone: Asia}\n", "5:22: schedule.timezone: found "),
+        (LEAST + "schedule: {timezone: ../UTC}\n", "5:22: schedule.timezone: found "),
+        (LEAST + "schedule: {at: 2026-03-20T10:00}\n", "5:11: schedule.timezone: found nothing, expected a time zone such as"),
+        (LEAST + "schedule: {at: 2026-03-20T10:00}\n", "(`at` needs one, and runner.yml names none)"),
+        (LEAST + "schedule: {window: 08:00-09:00, cron: 0 10 * * *}\n", "(`cron` and the window need one, and"),
+        (LEAST + "schedule: {timezone: UTC, window: 08:00-08:00}\n", "found a window of no length"),
+        (LEAST + "schedule: {timezone: UTC, window: 8-20}\n", 'found "8-20", expected hours as HH:MM-HH:MM'),
+        (LEAST + "schedule: {timezone: UTC, at: 2026-03-20 10:00}\n", "expected a local date and time such as 2026-03-20T10:00"),
+        (LEAST + "schedule: {timezone: UTC, at: 2026-03-20T10:00Z}\n", "expected a local date and time such as 2026-03-20T10:00"),
+        (LEAST + "schedule: {timezone: UTC, at: 2026-02-30T10:00}\n", "expected a date and time of the calendar (day is out of"),
+        (LEAST + "schedule: {timezone: UTC, at: 2026-02-20T25:00}\n", "expected a date and time of the calendar (hour must be"),
+        (LEAST + "schedule: {timezone: Europe/Berlin, at: 2026-03-29T02:30}\n",
+         '5:41: schedule.at: found "2026-03-29T02:30", expected a time that exists in Europe/Berlin (the clocks are put'),
+        (LEAST + "schedule: {timezone: UTC, at: 2026-03-20T10:00, cron: 0 10 * * *}\n",
+         "5:49: schedule.cron: found both `at` and `cron`, expected one of them"),
+        (LEAST + "schedule: {timezone: UTC, cron: 0 0 10 * * MON}\n", "found 6 fields, expected five fields such as 0 10 * * MON"),
+        (LEAST + "schedule: {timezone: UTC, cron: '@daily'}\n", "found 1 field, expected five fields"),
+        (LEAST + "schedule: {timezone: UTC, cron: 0 25 * * *}\n", 'found "0 25 * * *", expected five fields such as'),
+        (LEAST + "schedule: {timezone: UTC, cron: 0 0 30 2 *}\n", 'found "0 0 30 2 *", expected five fields such as'),
+    ],
+)  # fmt: skip
+def test_a_problem_says_where_it_is_what_was_found_and_what_was_expected(problems, text, problem):
+    lines = problems(text)
+    assert problem in lines[0]
+    assert len(lines) == 1
+
+
+def test_both_local_times_of_an_hour_that_comes_twice_are_taken(load):
+    assert load(LEAST + "schedule: {timezone: Europe/Berlin, at: 2026-10-25T02:30}\n").schedule.at
+
+
+def test_a_window_of_the_project_needs_a_time_zone_too(problems):
+    [line] = problems(LEAST, window=Window(opens=time(8), closes=time(20)))
+    assert line.startswith("1:1: schedule.timezone: found nothing")
+    assert "the window needs one" in line
+
+
+def test_a_campaign_without_a_provider_needs_the_one_that_this_means(problems):
+    [line] = problems(LEAST, providers={})
+    assert (
+        '1:1: delivery.provider: found nothing, which means "ada", expected a provider, but runner.yml has none'
+        in line
+    )
+
+
+def test_all_problems_of_a_file_come_at_once_in_the_order_of_their_places(problems):
+    text = (
+        "campaign: Promo\nsegment:\n  source: duckdb\n  query: SELECT 1\n  query_file: x.sql\n"
+        "recipient:\n  id: 5\n  phone: p\n  phone: q\ntemplate: {name: t, langage: id}\n"
+        "schedule: {timezone: Asia/Jakata, cron: 1 2 3}\nguards: {max_recipients: many}\nextra: 1\n"
+    )
+    assert [line.split(": found")[0] for line in problems(text)] == [
+        "1:11: campaign", "5:3: segment.query_file", "7:3: recipient.consent",
+        "7:7: recipient.id", "9:3: recipient.phone", "10:21: template.langage", "11:22: schedule.timezone",
+        "11:41: schedule.cron", "12:26: guards.max_recipients", "13:1: extra",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+        "Bearer abcdefghijklmnop",
+        "1234/0123456789abcdef0123456789abcdef01234567",
+        "TD1 1234/0123456789abcdef0123456789abcdef01234567",
+        "https://user:a-long-hunter22@example.com/",
+    ],
+)
+def test_a_secret_is_a_problem_wherever_it_stands_and_is_never_shown(problems, secret, tmp_path):
+    (tmp_path / "campaigns").mkdir()
+    (tmp_path / "campaigns" / "q.sql").write_text(f"SELECT '{secret}'")
+    for text in (
+        LEAST + f"description: '{secret}'\n",
+        LEAST + f"owner: '{secret}'\n",
+        LEAST + f"variables: [{{text: 'key {secret}'}}]\n",
+        LEAST + f"# {secret}\n",
+        LEAST + f"api_key: '{secret}'\n",
+        LEAST + f"'{secret}': 1\n",
+        LEAST.replace("query: SELECT 1", "query_file: q.sql"),
+        LEAST.replace("SELECT 1", f"SELECT '{secret}'"),
+    ):
+        lines = problems(text)
+        assert "secret" in lines[0]
+        assert secret[:20] not in str(lines)
+        assert secret.removesuffix("@example.com/")[-12:] not in str(lines)
+
+
+def test_a_query_file_is_read_and_becomes_part_of_the_document(load, tmp_path):
+    (tmp_path / "campaigns" / "sql").mkdir(parents=True)
+    (tmp_path / "campaigns" / "sql" / "q.sql").write_bytes(b"\xef\xbb\xbfSELECT 1\n")
+    campaign = load(LEAST.replace("query: SELECT 1", "query_file: sql/q.sql"))
+    assert campaign.segment.query == "SELECT 1\n"
+    assert campaign.segment.query_file == PurePosixPath("sql/q.sql")
+    assert campaign.document["segment"] == {
+        "source": "duckdb",
+        "query": "SELECT 1\n",
+        "query_file": "sql/q.sql",
+    }
+
+
+def test_a_query_file_that_is_not_there_not_text_too_long_or_elsewhere_is_a_problem(problems, tmp_path):
+    folder = tmp_path / "campaigns"
+    (folder / "dir.sql").mkdir(parents=True)
+    (folder / "latin.sql").write_bytes(b"SELECT '\xe9'")
+    (folder / "empty.sql").write_text(" \n")
+    (folder / "big.sql").write_text("x" * 1_000_001)
+    (folder / "ring.sql").symlink_to(folder / "ring.sql")
+    (folder / "out.sql").symlink_to("/etc/hostname")
+    expected = {
+        "gone.sql": "a file that cannot be read (No such file or directory)",
+        "dir.sql": "a file that cannot be read (Is a directory)",
+        "x" * 300: "a file that cannot be read (File name too long)",
+        "latin.sql": "a file that is not UTF-8",
+        "empty.sql": "an empty file",
+        "big.sql": "a file of more than 1 MB",
+        "out.sql": "a path that leads out of the project",
+        "../q.sql": '"../q.sql", expected a path below its folder',
+        "/etc/hostname": '"/etc/hostname", expected a path below its folder',
+        "ring.sql": "a ",
+    }
+    for name, found in expected.items():
+        [line] = problems(LEAST.replace("query: SELECT 1", f"query_file: {name}"))
+        assert f"2:39: segment.query_file: found {found}" in line
+
+
+def test_a_campaign_file_outside_the_project_is_refused(project, tmp_path_factory):
+    path = tmp_path_factory.mktemp("elsewhere") / "x.yml"
+    path.write_text(LEAST)
+    with pytest.raises(UsageError, match="is not in the project"):
+        load_campaign(path, project)
+
+
+def test_files_are_found_in_folders_without_the_hidden_and_the_project_file(tmp_path, monkeypatch):
+    for name in (
+        "b.yml",
+        "a.yaml",
+        "sub/c.yml",
+        "runner.yml",
+        ".hidden.yml",
+        ".git/d.yml",
+        "notes.txt",
+        "odd",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder.yml").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_campaign_files([Path()]) == [Path("a.yaml"), Path("b.yml"), Path("sub/c.yml")]
+    assert find_campaign_files([Path("odd"), Path("b.yml"), Path("./b.yml"), tmp_path]) == [
+        Path("odd"), Path("b.yml"), tmp_path / "a.yaml", tmp_path / "sub/c.yml",
+    ]  # fmt: skip
+    assert find_campaign_files([Path("runner.yml"), Path(".git")]) == [Path(".git/d.yml")]
+
+
+@pytest.mark.parametrize("name", ["gone.yml", "x" * 300, "\x1b[2J"])
+def test_a_path_that_leads_nowhere_is_a_mistake_in_the_call(tmp_path, name):
+    with pytest.raises(UsageError, match="there is no file or folder") as caught:
+        find_campaign_files([tmp_path / name])
+    assert "\x1b" not in caught.value.message
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    def walk(path, onerror):
+        onerror(PermissionError(13, "Permission denied", str(path)))
+
+    monkeypatch.setattr("os.walk", walk)
+    with pytest.raises(UsageError, match="cannot read the folder .*: Permission denied"):
+        find_campaign_files([tmp_path])
+
+
+def test_two_files_with_one_name_are_a_problem_of_the_second(load):
+    first = load(LEAST)
+    second = replace(first, path=PurePosixPath("campaigns/y.yml"))
+    other = replace(first, name="other", path=PurePosixPath("campaigns/z.yml"))
+    [problem] = duplicate_names([first, other, second])
+    assert str(problem).startswith(
+        'campaigns/y.yml:1:1: campaign: found "promo", the name of campaigns/x.yml, expected'
+    )
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_change_of_a_file_gives_a_campaign_or_problems(load, data):
+    start = data.draw(st.integers(0, len(SAMPLE)))
+    end = data.draw(st.integers(start, min(len(SAMPLE), start + 40)))
+    put_in = data.draw(
+        st.text(max_size=8) | st.sampled_from(["[]", "{}", "~", "- ", "\n  ", "1", ": ", "<<: *a", "&a "])
+    )
+    text = (SAMPLE[:start] + put_in + SAMPLE[end:]).encode("utf-8", "surrogatepass")
+    try:
+        load(text)
+    except FileProblems as error:
+        assert error.problems
+
+
+def test_two_hundred_files_are_validated_well_within_two_seconds(load, project, tmp_path):
+    load(SAMPLE)
+    started = clock.perf_counter()
+    for _ in range(200):
+        load_campaign(tmp_path / "campaigns" / "x.yml", project)
+    assert clock.perf_counter() - started < 4  # twice the promise, as the machine may be busy
+
+
+def test_loading_imports_none_of_the_heavy_libraries():
+    code = "import sys, runner.campaign_file, runner.project_file; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {
+        "jsonschema",
+        "phonenumbers",
+        "duckdb",
+        "pyarrow",
+        "sqlglot",
+        "aiohttp",
+        "requests",
+        "babel",
+        "rich",
+    }
+    assert heavy.isdisjoint(modules)

@@ -1,0 +1,276 @@
+"""runner.sending: slot -> intent -> send -> outcome, on virtual time."""
+
+import asyncio
+import random
+
+import pytest
+
+from runner.campaign import Limit
+from runner.delivery import Answer, Delivery, DeliveryKey, Outcome, TextMessage
+from runner.departing import Pace
+from runner.errors import ExitCode, LedgerError
+from runner.pacing import PaceState
+from runner.sending import Equipment, Halt, Limits, Stop, StopCause, Tally, exit_code_of, send_all
+
+from .virtual_time import VirtualClock, run_virtually
+
+ACCEPTED = Answer(outcome=Outcome.ACCEPTED, rule="accepted", message_id="m")
+REFUSED = Answer(outcome=Outcome.REFUSED, rule="refused")
+RETRY = Answer(outcome=Outcome.RETRY, rule="rate limit")
+UNKNOWN = Answer(outcome=Outcome.UNKNOWN, rule="time-out")
+
+
+def deliveries(count):
+    return [
+        Delivery(
+            key=DeliveryKey(campaign="promo", occurrence="once", phone=f"62812{n:08d}"),
+            recipient_id=str(n),
+            message=TextMessage(text="Halo"),
+        )
+        for n in range(count)
+    ]
+
+
+class Row:
+    """A pace row in memory."""
+
+    def __init__(self):
+        self.state = PaceState(tat=0.0, seen_at=0.0)
+
+    async def reserve_slot(self, sender, interval, now):
+        slot, self.state = self.state.reserved(now, interval)
+        return slot
+
+    async def delay_sender(self, sender, seconds, now):
+        self.state = self.state.delayed(now, seconds)
+
+    async def hold_sender(self, sender, seconds, now):
+        self.state = self.state.held(now, seconds)
+
+
+class World:
+    """A journal and a carrier in one, which records the order of everything."""
+
+    def __init__(self, answers=None, latency=0.3, taken=()):
+        self.answers = answers or (lambda phone, attempt: ACCEPTED)
+        self.latency = latency
+        self.taken = set(taken)
+        self.clock = VirtualClock()
+        self.log = []
+        self.arrivals = []
+        self.attempts = {}
+        self.halt = Halt()
+
+    async def intend(self, delivery):
+        await asyncio.sleep(0.002)
+        self.log.append(("intent", delivery.key.phone))
+        return delivery.key.phone not in self.taken
+
+    async def settle(self, delivery, answer):
+        await asyncio.sleep(0.002)
+        self.log.append((answer.outcome.value, delivery.key.phone))
+
+    async def send(self, phone, message, tag, on_departure):
+        self.log.append(("send", phone))
+        on_departure(self.clock.now())
+        self.arrivals.append(self.clock.now())
+        attempt = self.attempts[phone] = self.attempts.get(phone, 0) + 1
+        await asyncio.sleep(self.latency)
+        answer = self.answers(phone, attempt)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def send_all(self, count, *, rate=5.0, gate=lambda _: None, events=None, **limits):
+        tally = Tally(to_send=count)
+
+        async def source():
+            for delivery in deliveries(count):
+                yield delivery
+
+        async def run():
+            self.halt = Halt()
+            equipment = Equipment(
+                journal=self,
+                carrier=self,
+                pace=Pace(sender="s", rate=rate, row=Row(), clock=self.clock),
+                clock=self.clock,
+                halt=self.halt,
+                limits=Limits(**limits),
+                on_event=(events if events is not None else []).append,
+                gate=gate,
+                jitter=random.Random(1),
+            )
+            if (stop_at := getattr(self, "stop_at", None)) is not None:
+                asyncio.get_running_loop().call_later(
+                    stop_at, self.halt.pull, StopCause.INTERRUPTED, "SIGINT received"
+                )
+            await send_all(source(), tally, equipment)
+
+        run_virtually(run())
+        return tally
+
+
+def test_every_delivery_is_intended_before_it_is_sent_and_settled_after():
+    world = World()
+    world.send_all(20)
+    for phone in {phone for _, phone in world.log}:
+        assert [what for what, whose in world.log if whose == phone] == ["intent", "send", "accepted"]
+
+
+def test_every_delivery_gets_its_account():
+    kinds = [ACCEPTED, REFUSED, UNKNOWN]
+    tally = World(answers=lambda phone, _: kinds[int(phone) % 3]).send_all(30)
+    assert (tally.accepted, tally.refused, tally.unknown, tally.remaining) == (10, 10, 10, 0)
+
+
+@pytest.mark.parametrize("latency", [0.01, 0.3, 3.0])
+def test_no_second_holds_more_than_the_rate_and_98_percent_of_it_is_used(latency):
+    world = World(latency=latency)
+    world.send_all(200)
+    arrivals = sorted(world.arrivals)
+    assert min(late - early for early, late in zip(arrivals, arrivals[5:], strict=False)) > 1.0
+    assert (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) >= 0.98 * 5
+
+
+def test_only_what_was_refused_for_now_is_sent_again():
+    world = World(answers=lambda _, attempt: RETRY if attempt < 3 else ACCEPTED)
+    tally = world.send_all(3)
+    assert tally.accepted == 3
+    assert set(world.attempts.values()) == {3}
+    world = World(answers=lambda *_: UNKNOWN)
+    assert world.send_all(3).unknown == 3
+    assert set(world.attempts.values()) == {1}
+
+
+def test_each_attempt_has_an_intent_of_its_own():
+    world = World(answers=lambda _, attempt: RETRY if attempt == 1 else ACCEPTED)
+    world.send_all(1)
+    assert [what for what, _ in world.log] == ["intent", "send", "retry", "intent", "send", "accepted"]
+
+
+def test_a_delivery_that_is_refused_for_now_too_often_remains():
+    tally = World(answers=lambda *_: RETRY).send_all(1, attempts=3, patience=1e9)
+    assert (tally.known, tally.remaining) == (0, 1)
+
+
+def test_a_provider_that_takes_nothing_for_a_minute_stops_the_run():
+    world = World(answers=lambda *_: RETRY)
+    tally = world.send_all(1000)
+    assert world.halt.stop is not None
+    assert world.halt.stop.cause is StopCause.PROVIDER
+    assert tally.remaining == 1000
+    assert len(world.arrivals) < 60 * 5 + 50
+
+
+def test_a_wait_asked_for_by_the_provider_holds_the_whole_sender():
+    wait = Answer(outcome=Outcome.RETRY, rule="rate limit", retry_after=20.0)
+    world = World(answers=lambda phone, attempt: wait if (phone[-1], attempt) == ("0", 1) else ACCEPTED)
+    world.send_all(8)
+    arrivals = sorted(world.arrivals)
+    assert max(late - early for early, late in zip(arrivals, arrivals[1:], strict=False)) > 18
+
+
+def test_a_bad_token_stops_the_run_with_nothing_lost():
+    bad = Answer(outcome=Outcome.RETRY, rule="bad token", stops=True, detail="the key is not accepted")
+    world = World(answers=lambda *_: bad)
+    tally = world.send_all(50)
+    assert world.halt.stop == Stop(cause=StopCause.PROVIDER, detail="the key is not accepted")
+    assert tally.remaining == 50
+
+
+def test_max_failed_stops_the_run_once_100_outcomes_are_known():
+    world = World(answers=lambda *_: REFUSED)
+    tally = world.send_all(500, max_failed=Limit(share=0.05))
+    assert world.halt.stop is not None
+    assert world.halt.stop.cause is StopCause.GUARD
+    assert 100 <= tally.refused < 140
+
+
+def test_max_failed_lets_a_run_below_it_finish():
+    world = World(answers=lambda phone, _: REFUSED if int(phone) % 50 == 0 else ACCEPTED)
+    assert world.send_all(200, max_failed=Limit(share=0.05)).remaining == 0
+    assert world.halt.stop is None
+
+
+def test_max_failed_as_a_count_stops_at_once():
+    world = World(answers=lambda *_: REFUSED)
+    assert world.send_all(50, max_failed=Limit(count=2), max_in_flight=1).refused == 3
+
+
+def test_a_stop_finishes_what_is_in_flight_and_begins_nothing_new():
+    world = World(latency=2.0)
+    world.stop_at = 3.0
+    tally = world.send_all(100)
+    intents = [phone for what, phone in world.log if what == "intent"]
+    assert 0 < tally.accepted == len(intents) < 100
+    assert tally.in_flight == 0
+    assert exit_code_of(tally, world.halt.stop) is ExitCode.INTERRUPTED
+
+
+def test_a_stop_ends_a_long_wait_between_attempts():
+    world = World(answers=lambda *_: RETRY)
+    world.stop_at = 4.0
+    world.send_all(1, first_backoff=1000.0, longest_backoff=1000.0)
+    assert world.halt.stop is not None
+
+
+def test_nothing_leaves_at_or_after_the_closing_of_the_window():
+    world = World()
+    closes_at = world.clock.start + 10
+    tally = world.send_all(100, closes_at=closes_at)
+    assert max(world.arrivals) < closes_at
+    assert world.halt.stop is not None
+    assert world.halt.stop.cause is StopCause.WINDOW
+    assert exit_code_of(tally, world.halt.stop) is ExitCode.STOPPED
+
+
+def test_a_gate_at_send_time_only_shrinks_the_list():
+    events = []
+    world = World()
+    barred = lambda delivery: "suppressed" if delivery.recipient_id == "2" else None  # noqa: E731
+    tally = world.send_all(5, gate=barred, events=events)
+    assert (tally.accepted, tally.refused, len(world.arrivals)) == (4, 1, 4)
+    assert {event.answer.rule for event in events} == {"accepted", "suppressed"}
+
+
+def test_a_delivery_with_an_account_under_another_plan_is_never_sent():
+    world = World(taken={"6281200000003"})
+    with pytest.raises(LedgerError, match=r"6281\*\*\*\*0003 has an account under another plan"):
+        world.send_all(10)
+    assert ("send", "6281200000003") not in world.log
+
+
+def test_an_error_of_the_journal_stops_the_run_and_is_told():
+    world = World()
+
+    async def full(*_):
+        raise LedgerError("the disk is full")
+
+    world.settle = full
+    with pytest.raises(LedgerError, match="disk is full"):
+        world.send_all(1000)
+    assert len(world.arrivals) < 50
+
+
+def test_latency_is_hidden_without_a_rate():
+    world = World(latency=1.0)
+    started = world.clock.start
+    world.send_all(320, rate=None, max_in_flight=32)
+    assert max(world.arrivals) - started < 11
+
+
+@pytest.mark.parametrize(
+    ("tally", "stop", "expected"),
+    [
+        (Tally(to_send=2, accepted=2), None, ExitCode.DONE),
+        (Tally(to_send=2, accepted=1, refused=1), None, ExitCode.UNSETTLED),
+        (Tally(to_send=2, accepted=1, unknown=1), None, ExitCode.UNSETTLED),
+        (Tally(to_send=2, accepted=1), None, ExitCode.STOPPED),
+        (Tally(to_send=2, accepted=1), Stop(cause=StopCause.GUARD, detail=""), ExitCode.STOPPED),
+        (Tally(to_send=2, accepted=1), Stop(cause=StopCause.INTERRUPTED, detail=""), ExitCode.INTERRUPTED),
+        (Tally(to_send=2, accepted=2), Stop(cause=StopCause.INTERRUPTED, detail=""), ExitCode.DONE),
+    ],
+)
+def test_the_exit_code_says_how_a_run_ended(tally, stop, expected):
+    assert exit_code_of(tally, stop) is expected
