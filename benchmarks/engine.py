@@ -1,4 +1,4 @@
-"""How fast the engine is with the rate lifted, beside a bare aiohttp loop to the same server in the same run."""
+"""How fast the engine is with the rate lifted, beside a bare aiohttp loop to the same server."""
 
 from __future__ import annotations
 

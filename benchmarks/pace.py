@@ -34,7 +34,9 @@ def two_applies(folder: Path, people: int) -> dict[str, object]:
         return _judge("two applies", messages(url), people, inner=True)
 
 
-def _judge(name: str, arrived: list[dict[str, object]], people: int, *, inner: bool = False) -> dict[str, object]:
+def _judge(
+    name: str, arrived: list[dict[str, object]], people: int, *, inner: bool = False
+) -> dict[str, object]:
     """Count sliding seconds above the rate; use is measured while all processes were sending."""
     times = sorted(float(str(message["arrived"])) for message in arrived)
     seconds_above = sum(late - early <= 1.0 for early, late in zip(times, times[RATE:], strict=False))

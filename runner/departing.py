@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Coroutine
 from math import ceil
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.pacing import NETWORK_JITTER, Margin, has_lost_its_slot
 
@@ -41,7 +42,7 @@ class PaceRow(Protocol):
         """Reserve the next slot (epoch seconds), at least `interval` after the last one reserved."""
         ...
 
-    async def delay_sender(self, sender: str, seconds: float, now: float) -> None:
+    def delay_sender(self, sender: str, seconds: float, now: float) -> Coroutine[Any, Any, None]:
         """Push every slot not yet reserved by `seconds`."""
         ...
 
@@ -51,23 +52,25 @@ class PaceRow(Protocol):
 
 
 class Departure:
-    """One message's turn: its slot, and when it really left (None until it has)."""
+    """One message's turn: the slot it reserved, and when it really left (None until it has)."""
 
-    __slots__ = ("left_at", "over", "reserved_at", "slot")
+    __slots__ = ("_on_leave", "left_at", "over", "reserved_at", "slot")
 
-    def __init__(self, slot: float, reserved_at: float) -> None:
+    def __init__(self, slot: float, reserved_at: float, on_leave: Callable[[Departure], None]) -> None:
         self.slot = slot
         self.reserved_at = reserved_at
         self.left_at: float | None = None
         self.over = asyncio.Event()
+        self._on_leave = on_leave
 
     def leave(self, at: float) -> None:
         """Note that the message left at `at` (epoch seconds)."""
         self.left_at = at
         self.over.set()
+        self._on_leave(self)
 
     def give_up(self) -> None:
-        """Note that nothing left in this turn."""
+        """Note that nothing will leave in this turn any more."""
         self.over.set()
 
 
@@ -81,18 +84,19 @@ class Pace:
         self._clock = clock
         self._margin = Margin()
         self._turn = asyncio.Lock()
-        self._debt = 0.0
         self._lead = _SHORTEST_LEAD
         self._recent: deque[Departure] = deque(maxlen=ceil(rate) if rate else 1)
+        self._pushes: set[asyncio.Task[None]] = set()
 
     async def take_turn(self) -> Departure:
         """Wait until just before the next free slot of the sender, and return it."""
         if self._rate is None:
-            return Departure(self._clock.now(), self._clock.now())
+            now = self._clock.now()
+            return Departure(now, now, _ignore)
         async with self._turn:
             slot = await self._reserve(self._rate)
             await self._sleep_until(slot - self._lead)
-            return Departure(slot, self._clock.now())
+            return Departure(slot, self._clock.now(), self._learn)
 
     async def wait_to_leave(self, departure: Departure) -> None:
         """Wait for the very slot; and, should an earlier message have left late, for its second to pass.
@@ -102,33 +106,43 @@ class Pace:
         if self._rate is None:
             return
         self._learn_lead(self._clock.now() - departure.reserved_at)
-        oldest = self._recent[0] if len(self._recent) == self._recent.maxlen else None
+        earliest = await self._end_of_oldest_second()
         self._recent.append(departure)
-        if oldest is not None:
-            await oldest.over.wait()
-            departure.slot = max(departure.slot, (oldest.left_at or oldest.slot) + _SECOND + NETWORK_JITTER)
         while has_lost_its_slot(self._clock.now() - departure.slot, self._margin.interval(self._rate)):
             departure.slot = await self._reserve(self._rate)
-        await self._sleep_until(departure.slot)
+        await self._sleep_until(max(departure.slot, earliest))
 
-    def note(self, departure: Departure) -> None:
-        """Learn from a turn that is over: how late the message left, and what that asks of the next ones."""
-        if self._rate is None or departure.left_at is None:
-            return
-        lateness = departure.left_at - departure.slot
-        self._debt += self._margin.excess(lateness)
+    async def _end_of_oldest_second(self) -> float:
+        """Return when one more message may leave, as the last ones of this process really left."""
+        if len(self._recent) < (self._recent.maxlen or 0):
+            return 0.0
+        oldest = self._recent[0]
+        await oldest.over.wait()
+        return (oldest.left_at or oldest.slot) + _SECOND + NETWORK_JITTER
+
+    def _learn(self, departure: Departure) -> None:
+        """Learn from a message that has just left: how late it is, and what that asks of the next ones.
+
+        The push reaches the shared row at once, before the slot one second on is reserved by anybody.
+        """
+        lateness = (departure.left_at or departure.slot) - departure.slot
+        excess = self._margin.excess(lateness)
         self._margin.observe(lateness)
+        if excess > 0:
+            push = self._row.delay_sender(self._sender, excess, self._clock.now())
+            task = asyncio.ensure_future(push)
+            self._pushes.add(task)
+            task.add_done_callback(self._pushes.discard)
 
     async def back_off(self, seconds: float) -> None:
         """Hold the sender's next slots: the provider asked everybody to wait."""
         await self._row.hold_sender(self._sender, seconds, self._clock.now())
 
     async def _reserve(self, rate: float) -> float:
-        debt, self._debt = self._debt, 0.0
-        now = self._clock.now()
-        if debt > 0:
-            await self._row.delay_sender(self._sender, debt, now)
-        return await self._row.reserve_slot(self._sender, self._margin.interval(rate), now)
+        if self._pushes:
+            await asyncio.gather(*self._pushes)
+        spacing = self._margin.interval(rate)
+        return await self._row.reserve_slot(self._sender, spacing, self._clock.now())
 
     def _learn_lead(self, needed: float) -> None:
         """Keep the lead just above what committing an intent takes, forgetting slowly."""
@@ -140,3 +154,7 @@ class Pace:
         wait = moment - self._clock.now()
         if wait > 0:
             await self._clock.sleep(wait)
+
+
+def _ignore(_: Departure) -> None:
+    """Learn nothing: without a rate no departure is late."""

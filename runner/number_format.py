@@ -60,17 +60,33 @@ class NumberSource:
     """Where numbers come from: an SQL expression, and the DECIMAL(width, scale) that holds it exactly.
 
     `is_text` says that the numbers are written as text; a DOUBLE is formatted from its shortest text.
+    `is_cut` says that `width` may be too narrow for some.
     """
 
     sql: str
     width: int = _TEXT_WIDTH
     scale: int = _TEXT_SCALE
     is_text: bool = False
+    is_cut: bool = False
 
     @property
     def exact(self) -> str:
         """Return SQL of the exact value; what no DECIMAL of `width` holds is NULL."""
-        return f"TRY_CAST({self.sql} AS DECIMAL({self.width},{self.scale}))" if self.is_text else self.sql
+        if self.is_text or self.is_cut:
+            return f"TRY_CAST({self.sql} AS DECIMAL({self.width},{self.scale}))"
+        return self.sql
+
+    def half_up(self, exact: str, width: int, digits: int) -> str:
+        """Return SQL of the value rounded, halves away from zero, to `digits` fraction digits.
+
+        From a text this is far faster than from its exact value. Not so with an exponent, which DuckDB 1.5
+        rounds wrongly: '6e-05' to 1.
+        """
+        rounded = f"TRY_CAST({{}} AS DECIMAL({width},{digits}))"
+        if not self.is_text:
+            return rounded.format(exact)
+        has_exponent = f"contains({self.sql}, 'e') OR contains({self.sql}, 'E')"
+        return f"CASE WHEN {has_exponent} THEN {rounded.format(exact)} ELSE {rounded.format(self.sql)} END"
 
     @property
     def fits_bigint(self) -> bool:
@@ -82,7 +98,7 @@ class NumberSource:
         if self.width <= _TEXT_WIDTH:
             return self
         scale = min(self.scale, _TEXT_SCALE)
-        return NumberSource(sql=self.sql, width=_TEXT_WIDTH, scale=scale, is_text=True)
+        return NumberSource(sql=self.sql, width=_TEXT_WIDTH, scale=scale, is_cut=True)
 
 
 def is_number_pattern(pattern: str) -> bool:
@@ -139,7 +155,7 @@ def number_columns(
     width = _narrow_width(source, kept + pattern.shift)
     expressions = (
         source.exact,
-        f"abs(TRY_CAST({source.sql} AS DECIMAL({width},{kept + pattern.shift})))",
+        f"abs({source.half_up(exact, width, kept + pattern.shift)})",
         _half_even(exact, half_up, source, kept + pattern.shift),
         _shifted(rounded, kept, pattern.shift, width),
     )

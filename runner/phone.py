@@ -293,7 +293,7 @@ def _verdict_steps(readings: tuple[str, ...]) -> list[Step]:
 
 
 def _number_of_kind(reading: str, kind: int) -> str:
-    """Return a reading's number as BIGINT if it is of this kind or a better one, else NULL."""
+    """Return a reading's number as BIGINT if it is of this kind, else NULL."""
     number = f"_pr_{reading}_number"
-    fits = f"_pr_{reading}_kind >= {kind} AND strlen({number}) <= {MAX_DIGITS}"
+    fits = f"_pr_{reading}_kind = {kind} AND strlen({number}) <= {MAX_DIGITS}"
     return f"CASE WHEN {fits} THEN CAST({number} AS BIGINT) END"

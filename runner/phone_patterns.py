@@ -116,19 +116,27 @@ def head_sql(number: str) -> str:
     return f"TRY_CAST(left({number}, 3) AS USMALLINT)"
 
 
-def by_calling_code_sql(
-    head: str, codes: Iterable[int], branch: Callable[[int], str | None], other: str
-) -> str:
-    """Choose the `branch` of the calling code that `head` lies in; `other` where there is none."""
-    branches = ((code, branch(code)) for code in codes)
-    cases = " ".join(f"WHEN {_in_code(head, code)} THEN {sql}" for code, sql in branches if sql is not None)
-    return f"CASE {cases} ELSE {other} END" if cases else other
+def by_calling_code_sql(head: str, codes: Iterable[int], branch: Callable[[int], str | None], other: str) -> str:
+    """Choose the `branch` of the calling code that `head` lies in; `other` where there is none.
+
+    Codes are asked after their first digit: one chain of 200 questions would cost more than the answers.
+    """
+    zones: dict[str, list[str]] = {}
+    for code in codes:
+        sql = branch(code)
+        if sql is not None:
+            zones.setdefault(str(code)[0], []).append(f"WHEN {_in_range(head, code)} THEN {sql}")
+    cases = (
+        f"WHEN {_in_range(head, int(zone))} THEN CASE {' '.join(cases)} ELSE {other} END"
+        for zone, cases in zones.items()
+    )
+    return f"CASE {' '.join(cases)} ELSE {other} END" if zones else other
 
 
-def _in_code(head: str, code: int) -> str:
-    """Tell whether the first three digits belong to a calling code of one to three digits."""
-    width = 10 ** (3 - len(str(code)))
-    return f"{head} BETWEEN {code * width} AND {code * width + width - 1}"
+def _in_range(head: str, start: int) -> str:
+    """Tell whether the three digits of `head` begin with the one to three digits of `start`."""
+    width = 10 ** (3 - len(str(start)))
+    return f"{head} BETWEEN {start * width} AND {start * width + width - 1}"
 
 
 def kind_sql(number: str, code: int) -> str:

@@ -252,7 +252,6 @@ class _Run:
             )
         finally:
             departure.give_up()
-            self._with.pace.note(departure)
 
     def _account(self, delivery: Delivery, attempt: int, answer: Answer) -> None:
         now = self._with.clock.now()

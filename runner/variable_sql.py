@@ -124,12 +124,12 @@ def compile_variable(variable: Variable, place: Place, around: Surroundings) -> 
         shown = _shown(variable, kind, column, place.name, around)
     except TemplateError as error:
         raise TemplateError(f"{place.label}: {error.message}", hint=error.hint) from error
-    text = _transformed(shown.steps[-1][1], variable.transforms)
+    *before, (_, text) = (*shown.steps[:-1], *_transformed(shown.steps[-1], variable.transforms))
     default = "" if variable.default is None else f" ELSE {quote_literal(variable.default)}"
     return Value(
         place=place,
         sql=quote_identifier(place.name),
-        steps=(*shown.steps[:-1], (place.name, f"CASE WHEN {given} THEN {text}{default} END")),
+        steps=(*before, (place.name, f"CASE WHEN {given} THEN {text}{default} END")),
         given=given,
         failure=shown.failure,
         is_free=shown.is_free,
@@ -176,15 +176,20 @@ def _as_text(column: str, declared: str) -> str:
     return column if declared.upper() == "VARCHAR" else f"CAST({column} AS VARCHAR)"
 
 
-def _transformed(text: str, transforms: tuple[Transform, ...]) -> str:
-    for transform in transforms:
+def _transformed(step: tuple[str, str], transforms: tuple[Transform, ...]) -> Steps:
+    """Return the steps that apply `transforms` to the text of `step`."""
+    steps = []
+    name, text = step
+    for number, transform in enumerate(transforms, start=1):
         if transform is Transform.TRIM:
             text = f"trim(regexp_replace({text}, {quote_literal(UNTIDY)}, ' ', 'g'))"
         elif transform is Transform.TITLE:
-            text = _titled(f"lower({text})")
+            # A step by itself: `_titled` reads it several times.
+            steps.append((f"{name}_lower_{number}", f"lower({text})"))
+            text = _titled(quote_identifier(steps[-1][0]))
         else:
             text = f"{transform.value}({text})"
-    return text
+    return (*steps, (name, text))
 
 
 def _titled(lowered: str) -> str:

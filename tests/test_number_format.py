@@ -145,7 +145,8 @@ def test_a_quoted_percent_sign_is_plain_text_and_does_not_multiply():
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("0.125", "0.12"), ("0.135", "0.14"), ("-0.125", "-0.12"), ("2.675", "2.68")]
+    ("text", "shown"),
+    [("0.125", "0.12"), ("0.135", "0.14"), ("-0.125", "-0.12"), ("2.675", "2.68"), ("6e-05", "0.00")],
 )
 def test_halves_go_to_the_even_neighbour(text, shown):
     assert rendered("0.00", "en", TEXT, [text]) == [shown]

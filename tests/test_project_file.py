@@ -70,8 +70,12 @@ def test_what_is_left_out_has_a_default(load, tmp_path):
     )
     assert (project.plan_expires_hours, project.query_memory_mb, project.query_seconds) == (72.0, 1024, 300.0)
     assert (ada.url, ada.rate, ada.max_in_flight, ada.read_timeout, ada.options) == (
-        None, Rate(per_second=5.0), 32, 60.0, {},
-    )  # fmt: skip
+        None,
+        Rate(per_second=5.0),
+        32,
+        60.0,
+        {},
+    )
 
 
 def test_everything_that_can_be_set_is_taken_over(load, tmp_path):
@@ -95,7 +99,10 @@ def test_everything_that_can_be_set_is_taken_over(load, tmp_path):
     [
         ("", "1:1: found an empty file, expected keys and values, such as `key: value`"),
         ("data: data\n", "1:1: providers: found nothing, expected a mapping with keys such as `ada`"),
-        ("providers: {}\n", "1:12: providers: found an empty mapping, expected a mapping with keys such as `ada`"),
+        (
+            "providers: {}\n",
+            "1:12: providers: found an empty mapping, expected a mapping with keys such as `ada`",
+        ),
         ("provider: {ada: {}}\n", "1:1: provider: found an unknown key, expected one of "),
         (LEAST + "data: ../x\n", '2:7: data: found "../x", expected a path below its folder, without `..`'),
         (LEAST + "state: /tmp\n", '2:8: state: found "/tmp", expected a path below'),
@@ -103,21 +110,45 @@ def test_everything_that_can_be_set_is_taken_over(load, tmp_path):
         (LEAST + f"suppression: [{'a' * 300}]\n", "2:15: suppression[0]: found a file that does not exist"),
         (LEAST + "window: 08:00-08:00\n", "2:9: window: found a window of no length"),
         (LEAST + "window: 8-20\n", '2:9: window: found "8-20", expected hours as HH:MM-HH:MM'),
-        (LEAST + "timezone: Jakarta\n", '2:11: timezone: found "Jakarta", expected a time zone such as Asia/Jakarta'),
+        (
+            LEAST + "timezone: Jakarta\n",
+            '2:11: timezone: found "Jakarta", expected a time zone such as Asia/Jakarta',
+        ),
         (LEAST + "ledger: mysql://x/y\n", '2:9: ledger: found "mysql://x/y", expected sqlite:/// and a path'),
         (LEAST + "ledger: postgresql://u:pw@h/d\n", "2:9: ledger: found a value that looks like a secret"),
-        (LEAST + "plan: {expires_hours: 0}\n", "2:23: plan.expires_hours: found the number 0, expected a number above 0"),
-        ("providers: {ada: {sender: 60110000001}}\n", "1:27: providers.ada.sender: found the number 6011****001"),
+        (
+            LEAST + "plan: {expires_hours: 0}\n",
+            "2:23: plan.expires_hours: found the number 0, expected a number above 0",
+        ),
+        (
+            "providers: {ada: {sender: 60110000001}}\n",
+            "1:27: providers.ada.sender: found the number 6011****001",
+        ),
         ("providers: {ada: {sender: '+60110000001'}}\n", "1:27: providers.ada.sender: found "),
         ("providers: {ada: {sender: '60110000001', rate: 5}}\n", 'in quotes: "5"'),
         ("providers: {ada: {sender: '60110000001', rate: 0/s}}\n", '1:48: providers.ada.rate: found "0/s"'),
-        ("providers: {ada: {sender: '60110000001', url: 'http://ada.example.com'}}\n", "found an address without TLS"),
-        ("providers: {ada: {sender: '60110000001', url: 'http://localhost@evil.com'}}\n", "an address without TLS"),
-        ("providers: {ada: {sender: '60110000001', url: 'ftp://x'}}\n", "expected an address that starts with https://"),
-        ("providers: {ada: {sender: '60110000001', api_key: abc}}\n", "1:42: providers.ada.api_key: found a key for a"),
-        (LEAST + "# key: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.c2ln\n", "2:8: found something that looks like a secret"),
+        (
+            "providers: {ada: {sender: '60110000001', url: 'http://ada.example.com'}}\n",
+            "found an address without TLS",
+        ),
+        (
+            "providers: {ada: {sender: '60110000001', url: 'http://localhost@evil.com'}}\n",
+            "an address without TLS",
+        ),
+        (
+            "providers: {ada: {sender: '60110000001', url: 'ftp://x'}}\n",
+            "expected an address that starts with https://",
+        ),
+        (
+            "providers: {ada: {sender: '60110000001', api_key: abc}}\n",
+            "1:42: providers.ada.api_key: found a key for a",
+        ),
+        (
+            LEAST + "# key: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.c2ln\n",
+            "2:8: found something that looks like a secret",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_problem_says_where_it_is_what_was_found_and_what_was_expected(load, text, problem):
     [line] = problems(load, text)
     assert problem in line
@@ -166,13 +197,23 @@ def test_without_a_runner_yml_there_is_no_project(tmp_path):
 @pytest.mark.parametrize(
     ("url", "local"),
     [
-        ("http://127.0.0.1:8080/x", True), ("http://127.8.9.1", True), ("http://[::1]:80", True),
-        ("http://localhost", True), ("HTTP://LOCALHOST:1", True), ("https://ada.example.com", False),
-        ("http://localhost.evil.com", False), ("http://localhost@evil.com", False), ("http://127.0.0.1.nip.io", False),
-        ("http://0.0.0.0", False), ("http://10.0.0.1", False), ("http://evil.com\\@localhost", False),
-        ("http://[::1", False), ("localhost", False), ("", False),
+        ("http://127.0.0.1:8080/x", True),
+        ("http://127.8.9.1", True),
+        ("http://[::1]:80", True),
+        ("http://localhost", True),
+        ("HTTP://LOCALHOST:1", True),
+        ("https://ada.example.com", False),
+        ("http://localhost.evil.com", False),
+        ("http://localhost@evil.com", False),
+        ("http://127.0.0.1.nip.io", False),
+        ("http://0.0.0.0", False),
+        ("http://10.0.0.1", False),
+        ("http://evil.com\\@localhost", False),
+        ("http://[::1", False),
+        ("localhost", False),
+        ("", False),
     ],
-)  # fmt: skip
+)
 def test_only_an_address_on_this_machine_is_loopback(url, local):
     assert is_loopback(url) is local
 

@@ -64,7 +64,7 @@ def render(message_campaign, message_template, relation):
 
 
 def shown(variable, sql, **options):
-    """Return the text of `variable` for one row in which `sql` is the column x, or the reason without label."""
+    """Return the text of `variable` for a row whose column x is `sql`, or the reason without its label."""
     row = render(campaign(variable, **options), template(), f"(SELECT {sql} AS x)")[0]
     if row["bad_variable"] is None:
         return row["body"][0]
@@ -163,7 +163,7 @@ def test_a_column_that_holds_no_single_value_is_refused(sql):
         ("'2026-03-20T20:00:00Z'", "d MMM HH:mm", "21 Mar 03:00"),
         ("'2026-03-20 20:00:00+00:00'", "d MMM", "21 Mar"),
         ("'2026-03-20T20:00:00.123-0500'", "d MMM HH:mm", "21 Mar 08:00"),
-        ("'2026-03-20 20:00 UTC'", "d MMM HH:mm", "21 Mar 03:00"),
+        ("'2026-03-20 20:00:00 UTC'", "d MMM HH:mm", "21 Mar 03:00"),
     ],
 )
 def test_a_format_is_of_numbers_or_dates_by_the_column_and_by_the_pattern_for_a_text(sql, pattern, expected):
@@ -243,6 +243,8 @@ def test_trim_makes_one_space_of_any_whitespace_and_takes_it_off_the_ends():
 def test_transforms_apply_in_order_and_after_the_format():
     assert shown(replace(X, transforms=(Transform.TRIM, Transform.UPPER)), "' ayu '") == "AYU"
     assert shown(replace(X, transforms=(Transform.UPPER, Transform.LOWER)), "'Ayu'") == "ayu"
+    assert shown(replace(X, transforms=(Transform.TITLE, Transform.TITLE)), "'aYU'") == "Ayu"
+    assert shown(replace(X, default="Kak", transforms=(Transform.TRIM, Transform.TITLE)), "' aYU'") == "Ayu"
     assert shown(replace(X, format="MMMM", transforms=(Transform.UPPER,)), "DATE '2026-03-20'") == "MARET"
 
 
@@ -297,7 +299,7 @@ def test_the_first_thing_wrong_is_told_in_the_order_of_the_message():
     row = render(
         campaign(X, Variable(column="y"), header=HeaderUse(variables=(Variable(column="z"),))),
         template("{{1}} {{2}}", header_kind=HeaderKind.TEXT, header="{{1}}"),
-        "(SELECT 'a' AS x, '' AS y, 'a' AS z UNION ALL SELECT '', '', chr(10) UNION ALL SELECT 'a', 'b', 'c')",
+        "(SELECT * FROM (VALUES ('a', '', 'a'), ('', '', chr(10)), ('a', 'b', 'c')) AS v(x, y, z))",
     )
     assert [each["bad_variable"] for each in row] == [
         "variable {{2}}: blank and no default",

@@ -181,13 +181,46 @@ def changed(document, path, change):
 DELETED = object()
 ODD_VALUES = st.sampled_from(
     [
-        None, True, False, 0, 1, -1, 2.0, 2.5, 10**30, "", " ", "x", "A", "id", "ID", "5%", "100%", "101%",
-        "7d", "5/s", "0/s", "unlimited", "08:00-25:00", "2026-03-20T10:00", "0 10 * * *", "a\tb", "x" * 3000,
-        [], ["x"], ["a", "a"],
-        {}, {"column": "c"}, {"text": "t"}, {"column": "c", "text": "t"}, {"x": 1}, [{}],
-        [{"column": "c"}] * 11, [1],
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        2.0,
+        2.5,
+        10**30,
+        "",
+        " ",
+        "x",
+        "A",
+        "id",
+        "ID",
+        "5%",
+        "100%",
+        "101%",
+        "7d",
+        "5/s",
+        "0/s",
+        "unlimited",
+        "08:00-25:00",
+        "2026-03-20T10:00",
+        "0 10 * * *",
+        "a\tb",
+        "x" * 3000,
+        [],
+        ["x"],
+        ["a", "a"],
+        {},
+        {"column": "c"},
+        {"text": "t"},
+        {"column": "c", "text": "t"},
+        {"x": 1},
+        [{}],
+        [{"column": "c"}] * 11,
+        [1],
     ]
-)  # fmt: skip
+)
 EXTRA_KEYS = (
     "cron",
     "query_file",
@@ -230,22 +263,36 @@ def test_a_final_line_break_does_not_slip_past_a_pattern():
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "nothing"), (True, "true"), (12, "the number 12"), (1.5, "the number 1.5"), ("foo", '"foo"'),
-        ("", "an empty text"), ([], "an empty list"), ([1], "a list"), ({}, "an empty mapping"),
+        (None, "nothing"),
+        (True, "true"),
+        (12, "the number 12"),
+        (1.5, "the number 1.5"),
+        ("foo", '"foo"'),
+        ("", "an empty text"),
+        ([], "an empty list"),
+        ([1], "a list"),
+        ({}, "an empty mapping"),
         ({"a": 1}, "a mapping"),
-        ("a\x1b[2J\u202e", '"a\\x1b[2J\\u202e"'), ("x" * 50, '"' + "x" * 39 + '…"'), ("日本🎉", '"日本🎉"'),
-        (6281234567890, "the number 6281****7890"), ("call 6281234567890", '"call 6281****7890"'),
-        ("Bearer abcdefghijkl", '"***"'), ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.c2ln", '"***"'),
+        ("a\x1b[2J\u202e", '"a\\x1b[2J\\u202e"'),
+        ("x" * 50, '"' + "x" * 39 + '…"'),
+        ("日本🎉", '"日本🎉"'),
+        (6281234567890, "the number 6281****7890"),
+        ("call 6281234567890", '"call 6281****7890"'),
+        ("Bearer abcdefghijkl", '"***"'),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.c2ln", '"***"'),
     ],
-)  # fmt: skip
+)
 def test_values_are_described_in_words_that_show_no_secret_no_phone_and_no_control_character(value, words):
     assert describe(value) == words
 
 
 def test_words_are_joined_as_in_a_sentence():
     assert [listed([]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "and")] == [
-        "", "a", "a or b", "a, b and c",
-    ]  # fmt: skip
+        "",
+        "a",
+        "a or b",
+        "a, b and c",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: The version of every JSON document a command prints.
 FORMAT = 1
+
+#: Columns of a report that is not on a terminal: a file or a pipe has no edge.
+_WIDE = 160
 
 _HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 _HARMLESS |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
@@ -54,9 +58,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def show_rich(renderable: RenderableType, *, to_stderr: bool = False) -> None:
-    """Write a rich report: colours on a terminal, plain text elsewhere."""
+    """Write a rich report: colours on a terminal; elsewhere plain text, as wide as it needs."""
     from rich.console import Console
 
     stream = sys.stderr if to_stderr else sys.stdout
-    width = None if stream.isatty() else 100
-    Console(file=stream, highlight=False, markup=False, emoji=False, width=width).print(renderable)
+    if stream.isatty():
+        Console(file=stream, highlight=False, markup=False, emoji=False).print(renderable)
+        return
+    page = Console(file=io.StringIO(), highlight=False, markup=False, emoji=False, width=_WIDE)
+    with page.capture() as captured:
+        page.print(renderable)
+    lines = (line.rstrip() for line in captured.get().splitlines())
+    print("\n".join(lines), file=stream, flush=True)

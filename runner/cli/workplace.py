@@ -55,6 +55,8 @@ class Workplace:
 
     def provider_settings(self, name: str) -> ProviderSettings:
         """Return the provider's settings, with what the environment and the flags change."""
+        from runner.project_file import is_loopback
+
         settings = self.project.providers.get(name)
         if settings is None:
             raise UsageError(
@@ -66,6 +68,11 @@ class Workplace:
             raise UsageError(
                 f"the provider {name!r} has no address",
                 hint=f"set {URL_VARIABLE}, or providers.{name}.url in runner.yml; or rehearse with --sandbox",
+            )
+        if not url.startswith("https://") and not is_loopback(url):
+            raise UsageError(
+                f"the provider {name!r} has an address without https: the key would travel readable",
+                hint=f"write {URL_VARIABLE}, or providers.{name}.url in runner.yml, with https://",
             )
         return replace(settings, url=url)
 

@@ -1,0 +1,37 @@
+"""`python -m benchmarks [NAME...]`: run the benchmarks, or those named, and print a table of each figure."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.engine import engine
+from benchmarks.kills import kills
+from benchmarks.pace import one_apply, two_applies
+from benchmarks.plans import big_plans
+from benchmarks.start import start_up
+
+Figures = list[dict[str, object]]
+
+_BENCHMARKS: dict[str, Callable[[Path], Figures]] = {
+    "start": start_up,
+    "engine": lambda folder: [engine(folder, people=5_000)],
+    "plan": lambda folder: big_plans(folder, rows=1_000_000),
+    "pace": lambda folder: [one_apply(folder, people=600)],
+    "two": lambda folder: [two_applies(folder, people=600)],
+    "kills": lambda folder: [kills(folder, rounds=50)],
+}
+
+
+def main() -> None:
+    """Run what was asked for."""
+    for name in sys.argv[1:] or list(_BENCHMARKS):
+        with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
+            for figure in _BENCHMARKS[name](Path(folder) / "project"):
+                print("  ".join(f"{key}: {value}" for key, value in figure.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
