@@ -57,7 +57,7 @@ def reading_sql(
     `relation` is SQL that may stand after FROM; `column_type` is DuckDB's name of the column's type. It adds
 
     - `_phone` BIGINT: the digits to message; NULL with a reason;
-    - `_phone_reason` VARCHAR: `missing_phone`, `invalid_phone`, `ambiguous_phone` or `not_mobile`; NULL when good;
+    - `_phone_reason` VARCHAR: NULL, `missing_phone`, `invalid_phone`, `ambiguous_phone` or `not_mobile`;
     - `_phone_valid` and `_phone_other` BIGINT: the valid readings, mobile or not, NULL where there is none;
       the second only where two differ. A never-list counts both: see `readings_sql`.
 
@@ -181,7 +181,7 @@ def _candidate_steps(national: NumberingPlan | None, style: PhoneStyle | None) -
 
 
 def _exit_steps(national: NumberingPlan) -> list[Step]:
-    """Tell numbers dialled abroad from national ones; digits that go on with 0 are national, as no code does."""
+    """Tell numbers dialled abroad from national ones; no calling code starts with 0."""
     prefix = f"regexp_extract(_pr_dialled, {quote_literal(f'^(?:{national.exit_prefix})')})"
     rest = "substr(_pr_dialled, strlen(_pr_prefix) + 1)"
     last = {
@@ -237,8 +237,8 @@ def _international_steps(slot: str, codes: tuple[int, ...]) -> list[Step]:
 def _national_steps(plan: NumberingPlan) -> list[Step]:
     """From digits as dialled within a region to `_pr_home_number` and `_pr_home_kind`.
 
-    As phonenumbers has it, digits that make a national number only when the region's own calling code is taken
-    off are read so (`_pr_home_coded`); then the code's main region says what a national prefix is.
+    As phonenumbers has it, digits that make a national number only when the region's own calling code is
+    taken off are read so (`_pr_home_coded`); then the code's main region says what a national prefix is.
     """
     code, main = str(plan.code), patterns.plans_of_code(plan.code)[0]
     inner = _canonical("_pr_home", "_pr_home_cut", plan, check_length=False)

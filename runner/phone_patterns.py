@@ -4,14 +4,14 @@
 back-reference, so DuckDB's RE2 runs them unchanged, millions a second. What is compiled here follows
 libphonenumber's own steps:
 
-- `prefix_removed_sql`, `canonical_sql`: national prefix and carrier code are taken off (AR, BR and others rewrite
-  the number on the way), unless that would leave a number of an impossible length or shape;
+- `prefix_removed_sql`, `canonical_sql`: national prefix and carrier code are taken off (AR, BR and others
+  rewrite the number on the way), unless that would leave a number of an impossible length or shape;
 - `kind_sql`: the region of a number is the first of its calling code's regions whose leading digits or types
   fit; that region's patterns tell whether the number is valid, and whether it is a mobile.
 
 Three facts of the pinned metadata make that short, and `tests/test_phone_patterns.py` proves them for every
-region: no mobile number also fits a type that libphonenumber asks before "mobile"; every mobile number fits the
-general pattern of its region; and no type's pattern reaches past its possible lengths.
+region: no mobile number also fits a type that libphonenumber asks before "mobile"; every mobile number fits
+the general pattern of its region; and no type's pattern reaches past its possible lengths.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OTHER_TYPES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberingPlan:
-    """What the metadata says of one region. Patterns are of national numbers, in the syntax Python and RE2 share.
+    """What the metadata says of one region; patterns are of national numbers, in syntax Python and RE2 share.
 
     `mobile` covers what libphonenumber calls MOBILE and FIXED_LINE_OR_MOBILE; `other` all other types.
     `lengths` are the possible lengths of a national number. `prefix` is what may stand before it when dialled
@@ -75,31 +75,33 @@ def calling_code_of(digits: str) -> int | None:
 
 def plan_of_region(region: str) -> NumberingPlan | None:
     """Return the numbering plan of an ISO 3166 region such as `ID`, or None where there is none."""
-    metadata = PhoneMetadata.metadata_for_region(region, None)
-    return None if metadata is None else _plan(metadata)
+    return _plan(PhoneMetadata.metadata_for_region(region, None))
 
 
 @cache
 def plans_of_code(code: int) -> tuple[NumberingPlan, ...]:
     """Return the plans of the regions that share a calling code, the main region first."""
     regions = COUNTRY_CODE_TO_REGION_CODE[code]
-    metadata = (PhoneMetadata.metadata_for_region_or_calling_code(code, region) for region in regions)
-    return tuple(_plan(one) for one in metadata)
+    plans = (_plan(PhoneMetadata.metadata_for_region_or_calling_code(code, region)) for region in regions)
+    return tuple(plan for plan in plans if plan is not None)
 
 
-def _plan(metadata: PhoneMetadata) -> NumberingPlan:
-    """Take from one region's metadata what reading a number needs."""
+def _plan(metadata: PhoneMetadata | None) -> NumberingPlan | None:
+    """Take from one region's metadata what reading a number needs; None where there are no numbers."""
+    general = None if metadata is None else metadata.general_desc
+    if metadata is None or general is None or metadata.country_code is None:
+        return None
     fixed = _pattern(metadata.fixed_line)
     same = metadata.same_mobile_and_fixed_line_pattern
     others = [_pattern(getattr(metadata, name)) for name in _OTHER_TYPES] + [None if same else fixed]
     return NumberingPlan(
         region=metadata.id,
         code=metadata.country_code,
-        general=metadata.general_desc.national_number_pattern,
+        general=_pattern(general) or "",
         mobile=fixed if same else _pattern(metadata.mobile),
         other="|".join(other for other in others if other) or None,
         leading=metadata.leading_digits,
-        lengths=tuple(metadata.general_desc.possible_length),
+        lengths=tuple(general.possible_length),
         prefix=metadata.national_prefix_for_parsing or None,
         transform=metadata.national_prefix_transform_rule or None,
         exit_prefix=metadata.international_prefix or "",
@@ -116,7 +118,9 @@ def head_sql(number: str) -> str:
     return f"TRY_CAST(left({number}, 3) AS USMALLINT)"
 
 
-def by_calling_code_sql(head: str, codes: Iterable[int], branch: Callable[[int], str | None], other: str) -> str:
+def by_calling_code_sql(
+    head: str, codes: Iterable[int], branch: Callable[[int], str | None], other: str
+) -> str:
     """Choose the `branch` of the calling code that `head` lies in; `other` where there is none.
 
     Codes are asked after their first digit: one chain of 200 questions would cost more than the answers.

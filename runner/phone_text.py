@@ -30,16 +30,13 @@ _TEXTUAL = frozenset({"VARCHAR", "JSON", "UUID", "BIGNUM"}) | {
 }
 
 # Characters beyond ASCII that read as something in it, for RE2.
-_INVISIBLE = (
-    r"\x{00A0}\x{00AD}\x{061C}\x{1680}\x{180E}\x{2000}-\x{200F}\x{2028}-\x{202F}"
-    r"\x{205F}-\x{206F}\x{3000}\x{FEFF}"
-)
-_WIDE_BRACKETS = r"\x{FF08}\x{FF09}\x{FF3B}\x{FF3D}"
+_SPACES = r"\x{00A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}"
+_INVISIBLE = r"\x{00AD}\x{061C}\x{180E}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{206F}\x{FEFF}"
 _HYPHENS = r"\x{2010}-\x{2015}\x{2212}\x{30FC}\x{FE58}\x{FE63}\x{FF0D}"
-_SIGNS = {"\uff0b": "+", "\uff0e": ".", "\uff0f": "/", "\uff07": "'", "\u2018": "'", "\u2019": "'"}
+_SIGNS = dict(zip("＋．／（）［］＇‘’", "+./()[]'''", strict=True))
 
-# Full-width, Arabic and Persian zeros. Whole columns are written in these digits; folding the 600 digits of the
-# other scripts as well would cost 50 times as much a row.
+# Full-width, Arabic and Persian zeros. Whole columns are written in these digits; to fold the 600 digits of
+# the other scripts as well would cost 50 times as much a row.
 _COMMON_ZEROS = "\uff10\u0660\u06f0"
 
 _EDGE = r"[ \t\r\n]*"
@@ -64,12 +61,12 @@ def cell_steps(column: str, column_type: str) -> list[Step]:
 
 def is_missing_sql() -> str:
     """Tell, after `cell_steps`, whether there is nothing in the cell."""
-    blank = quote_literal(rf"[\s{_INVISIBLE}]*")
+    blank = quote_literal(rf"[\s{_SPACES}{_INVISIBLE}]*")
     return f"_pr_text IS NULL OR (_pr_read IS NULL AND regexp_full_match(_pr_text, {blank}))"
 
 
 def _text_sql(column: str, column_type: str) -> str:
-    """Write a cell as text with all its digits; what is no number, or lost some, becomes a text with letters."""
+    """Write a cell as text with all its digits; what is no number, or lost some, becomes letters."""
     if column_type in _TEXTUAL or column_type.startswith("ENUM"):
         return f"CAST({column} AS VARCHAR)"
     unreadable = f"WHEN {column} IS NOT NULL THEN 'unreadable' END"
@@ -89,8 +86,9 @@ def _unless_ascii(text: str, sql: str) -> str:
 
 def _folded_sql(text: str) -> str:
     """Fold the separators, signs and common digits of other scripts to ASCII, and drop invisible marks."""
-    visible = f"regexp_replace({text}, '[{_INVISIBLE}{_WIDE_BRACKETS}]+', '', 'g')"
-    hyphens = f"regexp_replace({visible}, '[{_HYPHENS}]', '-', 'g')"
+    visible = f"regexp_replace({text}, '[{_INVISIBLE}]+', '', 'g')"
+    spaces = f"regexp_replace({visible}, '[{_SPACES}]', ' ', 'g')"
+    hyphens = f"regexp_replace({spaces}, '[{_HYPHENS}]', '-', 'g')"
     digits = {chr(ord(zero) + digit): str(digit) for zero in _COMMON_ZEROS for digit in range(10)}
     return _translate_sql(hyphens, _SIGNS | digits)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,18 +14,18 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from runner import plan_file
+from runner.campaign import Campaign
 from runner.cli import output
-from runner.cli.workplace import Workplace, open_workplace
-from runner.errors import ExitCode, FileProblems, RunnerError, TemplateError, UsageError
+from runner.cli.workplace import Workplace, open_workplace, user_name
+from runner.errors import ExitCode, FileProblems, LedgerError, RunnerError, TemplateError, UsageError
 from runner.plan import Plan
 
 if TYPE_CHECKING:
     from runner.applying import Report
-    from runner.campaign import Campaign
     from runner.checking import Today
     from runner.cli.watching import ApplyWatcher
     from runner.delivery import Delivery
-    from runner.ledger.interface import Holder
+    from runner.ledger.interface import Counts, Holder, LedgerReader
     from runner.providers.interface import Provider
     from runner.sending import Halt, Limits
     from runner.template import Template
@@ -73,10 +72,10 @@ def command(
     runs: list[dict[str, object]] = []
     codes: list[ExitCode] = []
     with open_workplace(sandbox=sandbox, rate=rate) as workplace:
-        for path in _plan_files(workplace, paths):
-            code, run = _apply_file(workplace, path, auto_approve=auto_approve)
+        for target in _targets(workplace, paths):
+            code, run = _apply_target(workplace, target, auto_approve=auto_approve)
             codes.append(code)
-            runs += [run] if run else []
+            runs.append(run)
             if code is ExitCode.INTERRUPTED:
                 break
     exit_code = next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
@@ -87,37 +86,56 @@ def command(
     return exit_code
 
 
-def _plan_files(workplace: Workplace, paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the plan files to apply; a campaign file is planned when its turn comes."""
+def _targets(workplace: Workplace, paths: Sequence[Path]) -> list[Path | Campaign]:
+    """Return what to apply: plan files, then campaigns, each planned when its turn comes.
+
+    Every campaign file is checked before anything is sent: FileProblems with all problems.
+    """
     from runner.cli.campaigns import load_sound_campaigns
-    from runner.cli.plan import plan_and_show
 
     if not paths:
-        yield from sorted(workplace.plans.glob("*.plan"), key=lambda path: path.stat().st_mtime)
-        return
-    for path in paths:
-        if path.is_file() and path.suffix not in {".yml", ".yaml"}:
-            yield path
-            continue
-        for campaign in load_sound_campaigns([path], workplace.project):
-            yield plan_and_show(workplace, campaign)
+        return [*sorted(workplace.plans.glob("*.plan"), key=lambda path: path.stat().st_mtime)]
+    plans = [path for path in paths if path.is_file() and path.suffix not in {".yml", ".yaml"}]
+    others = [path for path in paths if path not in plans]
+    return [*plans, *(load_sound_campaigns(others, workplace.project) if others else ())]
 
 
-def _apply_file(
-    workplace: Workplace, path: Path, *, auto_approve: bool
+def _apply_target(
+    workplace: Workplace, target: Path | Campaign, *, auto_approve: bool
 ) -> tuple[ExitCode, dict[str, object]]:
-    """Apply one plan file; an expected failure is reported and becomes its exit code."""
+    """Apply one plan file or campaign; an expected failure is reported and becomes its exit code."""
+    from runner.cli.plan import plan_and_show
+
+    try:
+        path = plan_and_show(workplace, target) if isinstance(target, Campaign) else target
+        plan = plan_file.read_plan(path)
+    except RunnerError as error:
+        output.report(error)
+        campaign = target.name if isinstance(target, Campaign) else None
+        document = {"run": None, "campaign": campaign, **_error_document(error)}
+        return error.exit_code, document
+    return _apply_plan(workplace, path, plan, auto_approve=auto_approve)
+
+
+def _apply_plan(
+    workplace: Workplace, path: Path, plan: Plan, *, auto_approve: bool
+) -> tuple[ExitCode, dict[str, object]]:
     from runner.cli.watching import ApplyWatcher
 
-    plan = plan_file.read_plan(path)
     with ApplyWatcher(plan, workplace, auto_approve=auto_approve) as watcher:
         try:
             report = asyncio.run(_apply(workplace, path, plan, watcher))
         except RunnerError as error:
-            output.report(error)
-            return error.exit_code, watcher.document_of(error)
-        watcher.ended(report)
-        return report.exit_code, _document(report)
+            failure, code = error, error.exit_code
+        except asyncio.CancelledError:
+            failure, code = RunnerError("ended at once: what was in flight is unknown"), ExitCode.INTERRUPTED
+        else:
+            watcher.ended(report)
+            return report.exit_code, _report_document(report)
+        output.report(failure)
+        watcher.failed(failure, code)
+        accounts = _accounts(plan, _counts_so_far(workplace, plan))
+        return code, {"run": None, **accounts, **_error_document(failure), "exit_code": int(code)}
 
 
 async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWatcher) -> Report:
@@ -126,6 +144,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
     from runner.sending import Halt
 
     provider = workplace.provider(plan.provider)
+    campaign = _or_error(lambda: _campaign_now(workplace, plan))
     halt = Halt()
     with plan_file.extracted_tables(path, workplace.workspace) as tables, _stopped_by_signals(halt):
         async with ledger_thread(workplace.project.ledger, workplace.project.root) as ledger, provider:
@@ -138,23 +157,25 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                     clock=SystemClock(),
                     holder=_holder(),
                     halt=halt,
-                    limits=_limits(workplace, plan),
+                    limits=_limits(workplace, plan, campaign),
                     watcher=watcher,
-                    today=lambda moved: _today(workplace, plan, provider, moved),
-                    gate=_suppression_gate(workplace, plan),
+                    today=lambda moved: _today(workplace, plan, campaign, provider, moved),
+                    gate=await ledger.call(lambda led: _gate(workplace, campaign, led)),
                     rate=workplace.sending_rate(plan.provider),
                     rehearsal=workplace.rehearsal,
                 )
             )
 
 
-async def _today(workplace: Workplace, plan: Plan, provider: Provider, moved: int) -> Today:
+async def _today(
+    workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError, provider: Provider, moved: int
+) -> Today:
     """Load the world of now; what cannot be loaded is part of the comparison."""
     from runner.checking import Today
 
     return Today(
         now=datetime.now(timezone.utc),
-        campaign=_or_error(lambda: _campaign_now(workplace, plan)),
+        campaign=campaign,
         template=_or_error(lambda: _template_now(provider, plan)),
         provider=workplace.provider_settings(plan.provider),
         provider_is_local=workplace.is_local(plan.provider),
@@ -184,34 +205,57 @@ def _or_error(load: Callable[[], Loaded]) -> Loaded | RunnerError:
         return error
 
 
-def _limits(workplace: Workplace, plan: Plan) -> Limits:
-    from runner.campaign_file import load_campaign
+def _limits(workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError) -> Limits:
     from runner.schedule import closes_at
     from runner.sending import Limits
 
-    settings = workplace.provider_settings(plan.provider)
-    campaign = load_campaign(workplace.project.root / plan.campaign_path, workplace.project)
-    closing = closes_at(campaign.schedule.window, plan.zone or "UTC", datetime.now(timezone.utc))
+    max_in_flight = workplace.provider_settings(plan.provider).max_in_flight
+    if isinstance(campaign, RunnerError):
+        return Limits(max_in_flight=max_in_flight)
+    schedule = campaign.schedule
+    closing = closes_at(schedule.window, schedule.zone or "UTC", datetime.now(timezone.utc))
     return Limits(
-        max_in_flight=settings.max_in_flight,
+        max_in_flight=max_in_flight,
         max_failed=campaign.guards.max_failed,
         closes_at=closing.timestamp() if closing and not workplace.rehearsal else None,
     )
 
 
-def _suppression_gate(workplace: Workplace, plan: Plan) -> Callable[[Delivery], str | None]:
-    """Return the gate at send time: whoever has got on a never-message list since the plan is not sent to."""
+def _gate(
+    workplace: Workplace, campaign: Campaign | RunnerError, ledger: LedgerReader
+) -> Callable[[Delivery], str | None]:
+    """Return the gate at send time: who got on a never-message list, or to the cap, since the plan.
+
+    A campaign that cannot be loaded any more is refused before anybody comes to the gate.
+    """
+    if isinstance(campaign, RunnerError):
+        return lambda _: None
     from runner.screening import read_suppression
 
-    region = plan.document.get("recipient", {}).get("region")
-    suppressed = read_suppression(workplace.project.suppression, region=region)
-    return lambda delivery: "suppressed" if delivery.key.phone in suppressed else None
+    suppressed = read_suppression(workplace.project.suppression, region=campaign.recipient.region)
+    capped = _capped(campaign, ledger)
+
+    def barred(delivery: Delivery) -> str | None:
+        if delivery.key.phone in suppressed:
+            return "suppressed"
+        return "frequency_cap" if delivery.key.phone in capped else None
+
+    return barred
+
+
+def _capped(campaign: Campaign, ledger: LedgerReader) -> frozenset[str]:
+    """Return the phones that have had as many messages as the campaign's frequency cap allows."""
+    cap = campaign.guards.frequency_cap
+    if cap is None:
+        return frozenset()
+    recent = ledger.recent(time.time() - cap.per.total_seconds())
+    return frozenset(phone for batch in recent for phone, messages in batch if messages >= cap.messages)
 
 
 def _holder() -> Holder:
     from runner.ledger.liveness import this_process
 
-    return this_process(getpass.getuser())
+    return this_process(user_name())
 
 
 @contextmanager
@@ -237,19 +281,43 @@ def _stopped_by_signals(halt: Halt) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _document(report: Report) -> dict[str, object]:
-    counts = report.counts
+def _counts_so_far(workplace: Workplace, plan: Plan) -> Counts | None:
+    """Return where the plan stands in the ledger, None when it cannot be read."""
+    from runner.ledger import open_ledger
+
+    try:
+        ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
+        with closing(ledger):
+            return ledger.counts(plan.digest)
+    except LedgerError:
+        return None
+
+
+def _report_document(report: Report) -> dict[str, object]:
+    stop = report.stop
     return {
         "run": report.run,
-        "campaign": report.plan.campaign,
-        "occurrence": report.plan.occurrence,
-        "digest": report.plan.digest,
-        "to_send": report.plan.to_send,
-        "accepted": counts.accepted,
-        "refused": counts.refused,
-        "unknown": counts.unknown,
-        "remaining": report.remaining,
-        "refused_by_rule": dict(counts.refused_by_rule),
-        "stop": {"cause": report.stop.cause.value, "detail": report.stop.detail} if report.stop else None,
+        **_accounts(report.plan, report.counts),
+        "refused_by_rule": dict(report.counts.refused_by_rule),
+        "stop": {"cause": stop.cause.value, "detail": stop.detail} if stop else None,
         "exit_code": int(report.exit_code),
     }
+
+
+def _accounts(plan: Plan, counts: Counts | None) -> dict[str, object]:
+    """Return the plan and its accounts; they are null when the ledger could not tell."""
+    accounts: dict[str, int | None] = dict.fromkeys(("accepted", "refused", "unknown", "remaining"))
+    if counts is not None:
+        known = {"accepted": counts.accepted, "refused": counts.refused, "unknown": counts.unknown}
+        accounts = {**known, "remaining": plan.to_send - sum(known.values())}
+    return {
+        "campaign": plan.campaign,
+        "occurrence": plan.occurrence,
+        "digest": plan.digest,
+        "to_send": plan.to_send,
+        **accounts,
+    }
+
+
+def _error_document(error: RunnerError) -> dict[str, object]:
+    return {"error": {"message": error.message, "hint": error.hint}, "exit_code": int(error.exit_code)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.campaign import Campaign
-from runner.errors import FileProblems, Problem
+from runner.errors import FileProblems, Problem, UsageError
 from runner.project import Project
 
 
@@ -25,10 +25,19 @@ def load_campaigns(files: Sequence[Path], project: Project) -> tuple[list[Campai
 
 
 def load_sound_campaigns(paths: Sequence[Path], project: Project) -> list[Campaign]:
-    """Load every campaign file under `paths`; FileProblems with all problems if there are any."""
+    """Load every campaign file under `paths`; FileProblems with all problems if there are any.
+
+    UsageError when there is none.
+    """
     from runner.campaign_file import find_campaign_files
 
-    campaigns, problems = load_campaigns(find_campaign_files(paths), project)
+    files = find_campaign_files(paths)
+    if not files:
+        where = ", ".join(str(path) for path in paths)
+        raise UsageError(
+            f"there is no campaign file in {where}", hint="a campaign file's name ends in .yml or .yaml"
+        )
+    campaigns, problems = load_campaigns(files, project)
     if problems:
         raise FileProblems(problems)
     return campaigns

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -80,15 +81,36 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         return int(result or 0)
     except click.exceptions.Exit as request:
         return request.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        output.say("interrupted: nothing is left half done")
-        return ExitCode.INTERRUPTED
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return ExitCode.ERROR
-    except RunnerError as error:
-        output.report(error)
-        return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.ERROR
+        return _nobody_listens()
+    except (click.Abort, KeyboardInterrupt, click.ClickException, RunnerError, OSError) as error:
+        failure, code = _tell(error)
+        words = sys.argv[1:] if arguments is None else arguments
+        if "--json" in words:
+            document = {"message": failure.message, "hint": failure.hint}
+            output.show_json({"error": document, "exit_code": int(code)})
+        return code
+
+
+def _tell(error: BaseException) -> tuple[RunnerError, ExitCode]:
+    """Say what ended the command, to stderr; return it as one of our errors, and its exit code."""
+    if isinstance(error, click.ClickException):
+        error.show(sys.stderr)
+        return RunnerError(error.format_message()), ExitCode.ERROR
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        failure, code = RunnerError("interrupted: nothing is left half done"), ExitCode.INTERRUPTED
+    elif isinstance(error, RunnerError):
+        failure, code = error, error.exit_code
+    else:
+        failure, code = RunnerError(f"the system says: {error}"), ExitCode.ERROR
+    output.report(failure)
+    return failure, code
+
+
+def _nobody_listens() -> ExitCode:
+    """End quietly when whoever read our output has gone, as `head` does."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    return ExitCode.ERROR

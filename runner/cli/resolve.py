@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import output
-from runner.cli.workplace import open_workplace
+from runner.cli.workplace import open_workplace, user_name
 from runner.delivery import State
 from runner.errors import UsageError
 from runner.masking import mask_phone
@@ -62,7 +61,7 @@ def command(
                 occurrence,
                 digits,
                 to=_WORDS[word],
-                by=getpass.getuser(),
+                by=user_name(),
                 note=note,
                 now=time.time(),
             )
@@ -84,7 +83,7 @@ def _whom(phone: str | None, *, everyone: bool) -> str | None:
         return None
     reading = read_phone(phone)
     if reading.phone is None:
-        raise UsageError(f"{phone!r} is not a mobile number", hint="write it with its country code")
+        raise UsageError("--phone is not a mobile number", hint="write it with + and its country code")
     return reading.phone
 
 

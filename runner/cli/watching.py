@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli import output
-from runner.errors import RunnerError
+from runner.errors import ExitCode, RunnerError
 from runner.logs.run_log import RunLog, open_run_log
 from runner.masking import mask_phone
 from runner.reports import wording
@@ -66,7 +67,8 @@ class ApplyWatcher:
         if not sys.stdin.isatty():
             output.say(f"{question} Nobody is here to confirm: use --auto-approve for machines.")
             return False
-        answer = click.prompt(f"{question} Type yes to send", default="no", show_default=False, err=True)
+        with _interruptible():
+            answer = click.prompt(f"{question} Type yes to send", default="no", show_default=False, err=True)
         return str(answer).strip().lower() == "yes"
 
     def began(self, run: int, tally: Tally) -> None:
@@ -116,18 +118,9 @@ class ApplyWatcher:
         for line in _accounts(report):
             output.say(line)
 
-    def document_of(self, error: RunnerError) -> dict[str, Any]:
-        """Return the JSON entry of an apply that ended with `error`."""
-        self._write("run_failed", error=error.message, exit_code=int(error.exit_code))
-        return {
-            "run": None,
-            "campaign": self._plan.campaign,
-            "occurrence": self._plan.occurrence,
-            "digest": self._plan.digest,
-            "to_send": self._plan.to_send,
-            "error": {"message": error.message, "hint": error.hint},
-            "exit_code": int(error.exit_code),
-        }
+    def failed(self, error: RunnerError, exit_code: ExitCode) -> None:
+        """Note in the run log, if the run began, that it ended with `error`."""
+        self._write("run_failed", error=error.message, exit_code=int(exit_code))
 
     def _question(self, tally: Tally) -> str:
         plan = self._plan
@@ -173,17 +166,32 @@ class ApplyWatcher:
         return progress, task
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question at once: the event loop's own handler would wait for the answer."""
+    wakeup = signal.set_wakeup_fd(-1)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+
+
 def _counts(tally: Tally) -> str:
     return f"{tally.accepted} accepted, {tally.refused} refused, {tally.unknown} unknown"
 
 
 def _accounts(report: Report) -> list[str]:
     counts, plan = report.counts, report.plan
-    lines = [
-        f"{plan.campaign}: {wording.number(plan.to_send)} to send = {wording.number(counts.accepted)} accepted"
-        f" + {wording.number(counts.refused)} refused + {wording.number(counts.unknown)} unknown"
-        f" + {wording.number(report.remaining)} remaining"
-    ]
+    accounts = {
+        "accepted": counts.accepted,
+        "refused": counts.refused,
+        "unknown": counts.unknown,
+        "remaining": report.remaining,
+    }
+    sum_of = " + ".join(f"{wording.number(count)} {name}" for name, count in accounts.items())
+    lines = [f"{plan.campaign}: {wording.number(plan.to_send)} to send = {sum_of}"]
     lines += [f"  refused by {rule}: {count}" for rule, count in sorted(counts.refused_by_rule.items())]
     if report.stop is not None and report.remaining:
         lines.append(f"  stopped: {report.stop.detail}; the next `runner apply` goes on")

@@ -6,6 +6,7 @@ in a folder of their own: a rehearsal never touches the real accounts.
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -126,11 +127,12 @@ def open_workplace(
 
     project = load_project(find_project_root(Path.cwd()))
     workplace = Workplace(project=project, rate=parse_rate(rate) if rate else None)
+    make_private(project.state)
     if sandbox or rehearsal:
         state = project.state / _SANDBOX_STATE
         project = replace(project, state=state, ledger=f"sqlite:///{state / 'ledger.db'}")
         workplace = replace(workplace, project=project, rehearsal=True)
-    make_private(project.state)
+        make_private(state)
     if not sandbox:
         yield workplace
         return
@@ -141,7 +143,7 @@ def open_workplace(
 
 
 def sandbox_settings(project: Project, *, rate: Rate | None) -> SandboxSettings:
-    """Return the sandbox of a rehearsal: the project's senders and templates, the limit that was asked for."""
+    """Return the sandbox of a rehearsal: the project's senders and templates, the limit asked for."""
     from runner.sandbox.settings import SandboxSettings
 
     return SandboxSettings(
@@ -152,9 +154,24 @@ def sandbox_settings(project: Project, *, rate: Rate | None) -> SandboxSettings:
 
 
 def make_private(folder: Path) -> None:
-    """Make `folder` and what it stands in, for the owner only."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
+    """Make `folder`, and those above it that are not there yet, for the owner only."""
+    try:
+        for part in reversed([part for part in (folder, *folder.parents) if not part.exists()]):
+            part.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: the state folder cannot be used: {error.strerror}",
+            hint="check `state` in runner.yml, and that this user may write there",
+        ) from error
+
+
+def user_name() -> str:
+    """Return who works here, as the ledger records it; in a container a user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def versions() -> Mapping[str, str]:

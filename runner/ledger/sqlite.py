@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.delivery import Answer, DeliveryKey, Outcome, State
 from runner.errors import LedgerError, UsageError
@@ -43,6 +42,8 @@ _INTERRUPTED = Answer(
 )
 _RESOLVABLE = {State.ACCEPTED, State.REFUSED, State.RETRY}
 
+#: One entry of `settle_deliveries`, as the statement says.
+_Settled = tuple[int, str, int, str, str, "str | None", "int | None", "str | None", "str | None"]
 #: Changes of the counts, by (plan, state, rule); an intent has no rule yet.
 _Tally = Counter[tuple[int, str, str]]
 
@@ -206,7 +207,7 @@ class SqliteLedger:
         with self._file.transaction():
             self._locks.check_held(token)
             self._settle(outcomes, now, tally)
-            recorded = [self._intend(intent, now, tally) for intent in intents]
+            recorded = self._intend_all(intents, now, tally)
             self._keep(tally)
         return recorded
 
@@ -241,7 +242,8 @@ class SqliteLedger:
             occurrence_id = self._occurrence_id(campaign, occurrence)
             found = self._file.rows("open_unknown", occurrence_id=occurrence_id, phone=phone)
             moved = self._move(occurrence_id, found, State.UNKNOWN, answer, now)
-            self._file.run_all("add_resolution", [{**row, "by": by, "note": note} for row in moved])
+            trace = {"occurrence_id": occurrence_id, "outcome": to.value, "by": by, "note": note, "now": now}
+            self._file.run_all("add_resolution", [{**trace, "phone": each} for each in moved])
             if moved:
                 self._file.run("move_generation", {"occurrence_id": occurrence_id})
         return len(moved)
@@ -273,23 +275,43 @@ class SqliteLedger:
         settled = []
         for settlement in outcomes:
             scope, answer = self._scope(settlement.run, settlement.key), settlement.answer
-            settled.append(
-                _settled(scope.occurrence_id, settlement.key.phone, settlement.run, State.INTENT, answer, now)
-            )
+            settled.append(_settled(scope.occurrence_id, settlement.key.phone, settlement.run, answer))
             tally[scope.plan_id, State.INTENT.value, ""] -= 1
             tally[scope.plan_id, answer.outcome.value, answer.rule] += 1
-        self._write_outcomes(settled)
+        self._write_outcomes(settled, State.INTENT, now)
 
-    def _write_outcomes(self, settled: Sequence[dict[str, Any]]) -> None:
-        if self._file.run_all("settle_delivery", settled) != len(settled):
+    def _write_outcomes(self, settled: Sequence[_Settled], before: State, now: float) -> None:
+        if not settled:
+            return
+        group = {"settled": json.dumps(settled), "before": before.value, "now": now}
+        if self._file.run("settle_deliveries", group).rowcount != len(settled):
             raise LedgerError(
                 "an outcome came without an intent of its run; the whole group was left unrecorded",
                 hint="run the same command again: what was in flight becomes unknown",
             )
-        self._file.run_all("add_outcome", settled)
+        self._file.run("add_outcomes", group)
 
-    def _intend(self, intent: Intent, now: float, tally: _Tally) -> bool:
-        scope = self._scope(intent.run, intent.key)
+    def _intend_all(self, intents: Sequence[Intent], now: float, tally: _Tally) -> list[bool]:
+        if not intents:
+            return []
+        scopes = [self._scope(intent.run, intent.key) for intent in intents]
+        group = [
+            (scope.occurrence_id, intent.key.phone, intent.recipient_id, scope.plan_id, intent.run)
+            for scope, intent in zip(scopes, intents, strict=True)
+        ]
+        added = self._file.run("add_deliveries", {"intents": json.dumps(group), "now": now})
+        fresh = set(added.fetchall())
+        recorded = []
+        for scope, intent in zip(scopes, intents, strict=True):
+            is_fresh = (key := (scope.occurrence_id, intent.key.phone)) in fresh
+            fresh.discard(key)
+            is_recorded = is_fresh or self._intend_again(scope, intent, now, tally)
+            tally[scope.plan_id, State.INTENT.value, ""] += is_recorded
+            recorded.append(is_recorded)
+        return recorded
+
+    def _intend_again(self, scope: _Scope, intent: Intent, now: float, tally: _Tally) -> bool:
+        """Record the intent of another attempt, if the last one was refused for now."""
         row = {
             "occurrence_id": scope.occurrence_id,
             "phone": intent.key.phone,
@@ -298,31 +320,29 @@ class SqliteLedger:
             "run": intent.run,
             "now": now,
         }
-        if not self._file.run("add_delivery", row).rowcount:
-            before = self._file.run("retriable", row).fetchone()
-            if before is None:
-                return False
-            self._file.run("retry_delivery", row)
-            tally[before[0], State.RETRY.value, before[1]] -= 1
-        tally[scope.plan_id, State.INTENT.value, ""] += 1
+        before = self._file.run("retriable", row).fetchone()
+        if before is None:
+            return False
+        self._file.run("retry_delivery", row)
+        tally[before[0], State.RETRY.value, before[1]] -= 1
         return True
 
     def _move(
         self, occurrence_id: int, found: Sequence[rows.Row], before: State, answer: Answer, now: float
-    ) -> list[dict[str, Any]]:
-        """Settle rows of (phone, plan, run, rule) that no provider's answer settles; return what was written.
+    ) -> list[str]:
+        """Settle rows of (phone, plan, run, rule) that no provider's answer settles; return their phones.
 
         The counts move with them.
         """
         tally: _Tally = Counter()
         moved = []
         for phone, plan_id, run, rule in found:
-            moved.append(_settled(occurrence_id, phone, run, before, answer, now))
+            moved.append(_settled(occurrence_id, phone, run, answer))
             tally[plan_id, before.value, rule] -= 1
             tally[plan_id, answer.outcome.value, answer.rule] += 1
-        self._write_outcomes(moved)
+        self._write_outcomes(moved, before, now)
         self._keep(tally)
-        return moved
+        return [phone for phone, *_ in found]
 
     def _keep(self, tally: _Tally) -> None:
         changes = [
@@ -379,20 +399,7 @@ class SqliteLedger:
         )
 
 
-def _settled(
-    occurrence_id: int, phone: str, run: int, before: State, answer: Answer, now: float
-) -> dict[str, Any]:
-    """Return the parameters that settle one delivery."""
-    return {
-        "occurrence_id": occurrence_id,
-        "phone": phone,
-        "run": run,
-        "before": before.value,
-        "outcome": answer.outcome.value,
-        "rule": answer.rule,
-        "message_id": answer.message_id,
-        "http_status": answer.http_status,
-        "code": answer.code,
-        "detail": answer.detail,
-        "now": now,
-    }
+def _settled(occurrence_id: int, phone: str, run: int, answer: Answer) -> _Settled:
+    """Return one delivery's entry in `settle_deliveries`."""
+    outcome, evidence = answer.outcome.value, (answer.http_status, answer.code, answer.detail)
+    return (occurrence_id, phone, run, outcome, answer.rule, answer.message_id, *evidence)

@@ -68,11 +68,14 @@ SELECT runs.id, plans.digest, owner, host, pid, process_started, started_at, end
 FROM runs JOIN plans ON plans.id = runs.plan_id
 WHERE plans.digest = :digest ORDER BY runs.id DESC LIMIT 1
 
--- name: add_delivery
--- Record the first intent of a delivery; no row is written when its key is taken.
+-- name: add_deliveries
+-- Record the first intents of deliveries; no row is written for a key that is taken. :intents is a JSON list of
+-- [occurrence, phone, recipient, plan, run]: one statement for a whole group is several times as fast.
 INSERT INTO deliveries (occurrence_id, phone, recipient_id, plan_id, run_id, state, attempts, intent_at)
-VALUES (:occurrence_id, :phone, :recipient_id, :plan_id, :run, 'intent', 1, :now)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'intent', 1, :now
+FROM json_each(:intents) WHERE true
 ON CONFLICT (occurrence_id, phone) DO NOTHING
+RETURNING occurrence_id, phone
 
 -- name: retriable
 -- Find a delivery that was refused for now: the only kind that may be sent again.
@@ -87,20 +90,24 @@ UPDATE deliveries SET
     settled_at = NULL, rule = NULL, http_status = NULL, code = NULL, detail = NULL
 WHERE occurrence_id = :occurrence_id AND phone = :phone AND state = 'retry'
 
--- name: settle_delivery
--- Move a delivery of one run from one state to its outcome; a message id, once known, stays.
+-- name: settle_deliveries
+-- Move deliveries of their runs from one state to their outcomes; a message id, once known, stays. :settled is
+-- a JSON list of [occurrence, phone, run, outcome, rule, message id, HTTP status, code, detail].
 UPDATE deliveries SET
-    state = :outcome, settled_at = :now, rule = :rule, message_id = coalesce(:message_id, message_id),
-    http_status = :http_status, code = :code, detail = :detail
-WHERE occurrence_id = :occurrence_id AND phone = :phone AND run_id = :run AND state = :before
+    state = value ->> 3, settled_at = :now, rule = value ->> 4,
+    message_id = coalesce(value ->> 5, message_id),
+    http_status = value ->> 6, code = value ->> 7, detail = value ->> 8
+FROM json_each(:settled)
+WHERE occurrence_id = value ->> 0 AND phone = value ->> 1 AND run_id = value ->> 2 AND state = :before
 
--- name: add_outcome
--- Add the outcome that a delivery has now to all it ever had.
+-- name: add_outcomes
+-- Add the outcomes that deliveries have now to all they ever had; :settled as above.
 INSERT INTO outcomes (
     delivery_id, attempt, at, outcome, run_id, rule, message_id, http_status, code, detail
 )
-SELECT id, attempts, settled_at, state, run_id, rule, message_id, http_status, code, detail
-FROM deliveries WHERE occurrence_id = :occurrence_id AND phone = :phone
+SELECT deliveries.id, attempts, settled_at, state, run_id, rule, message_id, http_status, code, detail
+FROM json_each(:settled) AS settled
+CROSS JOIN deliveries ON occurrence_id = settled.value ->> 0 AND phone = settled.value ->> 1
 
 -- name: add_resolution
 -- Record who settled a delivery by hand, and why.

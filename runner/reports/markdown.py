@@ -8,7 +8,9 @@ from runner.plan import Plan, Sample
 from runner.reports import wording
 
 #: Characters that Markdown, or the HTML inside it, would read as more than text.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~@&:$-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~@&:$.=-])")
+#: What could forge a line, or reorder the text around it.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def plan_markdown(plan: Plan) -> str:
@@ -42,7 +44,7 @@ def _facts(plan: Plan) -> str:
     template = plan.template
     took = f"{wording.duration(plan.duration_seconds)} at {wording.rate(plan.rate)}"
     lines = [
-        f"- **Template**: `{template.name}` ({_text(template.language)}, {_text(template.category)})",
+        f"- **Template**: {_code(template.name)} ({_text(template.language)}, {_text(template.category)})",
         f"- **Sender**: `{plan.sender}` through {_text(plan.provider)}",
         f"- **Takes**: {took}; the last message goes out {wording.moment(plan.ends_at, plan.zone)}",
     ]
@@ -73,16 +75,30 @@ def _samples(plan: Plan) -> str:
 def _sample(sample: Sample) -> str:
     buttons = " ".join(f"[{button}]" for button in sample.buttons)
     text = "\n\n".join(part for part in (sample.header, sample.body, sample.footer, buttons) if part)
-    lines = [f"> {_text(line)}" if line else ">" for line in text.split("\n")]
-    return "\n".join([f"To `{sample.phone}`:", "", *lines])
+    # In a fence nothing is read: no HTML, link, @mention or #issue of a template reaches the page as one.
+    fence = "`" * max(3, 1 + _longest_run(text))
+    return "\n".join([f"To `{sample.phone}`:", "", f"{fence}text", _CONTROL.sub(" ", text), fence])
 
 
 def _footer(plan: Plan) -> str:
     git = f" · commit `{plan.git.commit[:12]}`{' with changes' if plan.git.dirty else ''}" if plan.git else ""
-    return f"<sub>digest `{plan.digest[:16]}` · `{_text(plan.campaign_path)}`{git}</sub>"
+    return f"<sub>digest `{plan.digest[:16]}` · {_code(plan.campaign_path)}{git}</sub>"
 
 
 def _text(text: str) -> str:
     """Return text that Markdown shows as it is written."""
     flat = " ".join(text.split())
     return _SPECIAL.sub(r"\\\1", flat)
+
+
+def _code(text: str) -> str:
+    """Return text as a code span, in which Markdown reads nothing."""
+    flat = _CONTROL.sub(" ", text).replace("\n", " ")
+    ticks = "`" * (1 + _longest_run(flat))
+    room = " " if flat.startswith("`") or flat.endswith("`") else ""
+    return f"{ticks}{room}{flat}{room}{ticks}"
+
+
+def _longest_run(text: str) -> int:
+    """Return how many backticks stand together at most."""
+    return max((len(run) for run in re.findall("`+", text)), default=0)

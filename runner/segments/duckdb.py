@@ -34,7 +34,7 @@ from runner.sql_text import quote_identifier, quote_literal
 _TROUBLE = (duckdb.Error, MemoryError, RuntimeError, UnicodeError)
 
 # Parquet would keep whole numbers of 128 bits as floating point, and has no column that is only NULL.
-_KEPT_AS = {"HUGEINT": "DECIMAL(38, 0)", "UHUGEINT": "DECIMAL(38, 0)", '"NULL"': "VARCHAR"}
+_KEPT_AS = {"HUGEINT": "DECIMAL(38,0)", "UHUGEINT": "DECIMAL(38,0)", '"NULL"': "VARCHAR"}
 
 
 def fetch(
@@ -135,11 +135,13 @@ class _Query:
         picked = choose_columns(self.columns, [name for name, *_ in returned])
         before = f"SELECT {', '.join(self._kept(returned, picked))} FROM (\n"
         after = f"\n) AS result({', '.join(f'c{index}' for index in range(len(returned)))})"
-        types = self._rows("DESCRIBE " + before, located, after)
         # Without the temporary file of its own DuckDB writes to the one that is private already.
         to = f"{after}) TO {quote_literal(str(self.output))} (FORMAT parquet, USE_TMP_FILE false)"
         count = self._rows(f"COPY ({before}", located, to)[0][0]
-        return Fetched(rows=count, column_types={name: kind for name, kind, *_ in types}, sql=checked.sql)
+        # The file is asked: Parquet keeps some types, such as ENUM, as another one.
+        kept = self.connection.execute(f"DESCRIBE FROM read_parquet({quote_literal(str(self.output))})")
+        types = {name: kind for name, kind, *_ in kept.fetchall()}
+        return Fetched(rows=count, column_types=types, sql=checked.sql)
 
     def _kept(self, returned: Sequence[tuple[Any, ...]], picked: Sequence[int]) -> list[str]:
         kept = []

@@ -381,13 +381,11 @@ class _Reader:
 
     def _file(self, name: str, node: Node) -> FileUse:
         """Find the very bytes at which a file is named, so that they can be replaced by its full path."""
-        start = node.get("query_location")
         text = self.sql.encode()
-        if isinstance(start, int):
-            for written in (quote_literal(name), quote_identifier(name)):
-                end = start + len(written.encode())
-                if text[start:end] == written.encode():
-                    return FileUse(name=name, start=start, end=end)
+        start: int = node.get("query_location", -1)
+        for written in (quote_literal(name).encode(), quote_identifier(name).encode()):
+            if text[start : start + len(written)] == written:
+                return FileUse(name=name, start=start, end=start + len(written))
         raise _no_plain_name(self._place(node))
 
     def _place(self, node: Node) -> str:
