@@ -55,7 +55,7 @@ _MESSY = """
                 WHEN 2 THEN '0062812' || lpad(i::VARCHAR, 8, '0')
                 WHEN 3 THEN 'unknown'
                 WHEN 4 THEN NULL
-                WHEN 5 THEN '62812' || lpad((i - 1)::VARCHAR, 8, '0')
+                WHEN 5 THEN '62812' || lpad((i - 3)::VARCHAR, 8, '0')
                 ELSE '62812' || lpad(i::VARCHAR, 8, '0')
             END AS phone,
             CASE WHEN i %% 17 = 0 THEN NULL ELSE ' ayu lestari ' || i END AS name,

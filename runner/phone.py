@@ -62,8 +62,7 @@ def reading_sql(
       the second only where two differ. A never-list counts both: see `readings_sql`.
 
     Names begin with `output`. `heads`, the answer of `heads_sql` over the same rows, keeps the statement
-    small; without it every calling code is compiled in. Put the result in a table before filtering on it:
-    DuckDB would copy the reading into the filter and compute it twice.
+    small; without it every calling code is compiled in: 0.5 to 1 s before the first row, and slower rows.
     Raises UsageError for an unknown region, and for national numbers without a region.
     """
     national = _national_plan(region, style)
@@ -90,7 +89,8 @@ def heads_sql(
 ) -> str:
     """Write a SELECT of one column, `head`: the first three digits of the international readings, each once.
 
-    Its answer, NULLs left out, is what `reading_sql` takes as `heads`; worth asking below some 500,000 rows.
+    Its answer, NULLs left out, is what `reading_sql` takes as `heads`. It costs a third of a second a million
+    rows, less than compiling every calling code in.
     """
     national = _national_plan(region, style)
     steps = cell_steps(column, column_type) + _candidate_steps(national, style)

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 #: Bounds of the pipeline; what does not fit is spilled to the workspace.
 _MEMORY = "400MB"
-#: Rows before which looking at the calling codes first pays off (runner.phone.heads_sql).
-_FEW_ROWS = 500_000
+#: From this many rows on, meeting rows of the same phone in memory is worth more of it.
+_MANY_ROWS = 2_000_000
+_MORE_MEMORY = "1GB"
 #: Added to a row's number when its variables are bad, so that a row that could be sent comes first.
 _LATER = 1 << 40
 _ALREADY_SENT = "already_sent"
@@ -85,9 +86,9 @@ def screen(
     Errors: SegmentError when a suppression list cannot be read.
     """
     folder = rows.parent
-    with _pipeline(folder) as connection:
+    with _pipeline(folder, memory=_MORE_MEMORY if row_count > _MANY_ROWS else _MEMORY) as connection:
         unread = _load_lists(connection, lists, campaign)
-        _read(connection, rows, folder / _READ, row_count, campaign, column_types, message)
+        _read(connection, rows, folder / _READ, campaign, column_types, message)
         _meet(connection, folder / _READ)
         _part(connection, folder)
         return _count(connection, folder, _unread_note(unread))
@@ -129,12 +130,12 @@ def read_suppression(paths: Sequence[Path], *, region: str | None) -> frozenset[
 
 
 @contextmanager
-def _pipeline(folder: Path | None) -> Iterator[DuckDBPyConnection]:
+def _pipeline(folder: Path | None, *, memory: str = _MEMORY) -> Iterator[DuckDBPyConnection]:
     """Open a DuckDB of its own, bounded in memory, spilling into `folder`."""
     import duckdb
 
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": _MEMORY,
+        "memory_limit": memory,
         "autoinstall_known_extensions": "false",
     }
     if folder is not None:
@@ -213,14 +214,13 @@ def _read(
     connection: DuckDBPyConnection,
     rows: Path,
     target: Path,
-    row_count: int,
     campaign: Campaign,
     column_types: Mapping[str, str],
     message: RenderedColumns,
 ) -> None:
     """First pass: one row in, one row out, with its phone, its values and the gates it fails by itself."""
     recipient = campaign.recipient
-    reading = _reading(connection, rows, row_count, recipient, column_types[recipient.phone])
+    reading = _reading(connection, rows, recipient, column_types[recipient.phone])
     connection.execute(
         f"""
         COPY (
@@ -241,17 +241,13 @@ def _read(
     )
 
 
-def _reading(
-    connection: DuckDBPyConnection, rows: Path, row_count: int, recipient: RecipientColumns, phone_type: str
-) -> str:
+def _reading(connection: DuckDBPyConnection, rows: Path, recipient: RecipientColumns, phone_type: str) -> str:
     """Return SQL of the rows, numbered from 0, with their phones read."""
     file = f"read_parquet({quote_literal(str(rows))}, file_row_number=true)"
     source = f"(SELECT *, file_row_number AS _row FROM {file})"
     column, region, style = recipient.phone, recipient.region, recipient.phone_style
-    heads = None
-    if row_count <= _FEW_ROWS:
-        sql = heads_sql(source, column=column, column_type=phone_type, region=region, style=style)
-        heads = _heads(connection, sql)
+    sql = heads_sql(source, column=column, column_type=phone_type, region=region, style=style)
+    heads = _heads(connection, sql)
     sql = reading_sql(source, column=column, column_type=phone_type, region=region, style=style, heads=heads)
     return f"({sql})"
 

@@ -18,7 +18,7 @@ from runner.errors import PlanFileError
 from runner.plan import sealed
 from runner.plan_file import RECIPIENTS, REJECTIONS, extracted_tables, read_plan, sha256_of_file, write_plan
 
-from .test_plan import PLAN
+from tests.test_plan import PLAN
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from runner.errors import ExitCode, LedgerError
 from runner.pacing import PaceState
 from runner.sending import Equipment, Halt, Limits, Stop, StopCause, Tally, exit_code_of, send_all
 
-from .virtual_time import VirtualClock, run_virtually
+from tests.virtual_time import VirtualClock, run_virtually
 
 ACCEPTED = Answer(outcome=Outcome.ACCEPTED, rule="accepted", message_id="m")
 REFUSED = Answer(outcome=Outcome.REFUSED, rule="refused")

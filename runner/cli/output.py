@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError
@@ -49,6 +50,12 @@ def report(error: RunnerError) -> None:
     say(f"runner: {error.message}")
     if error.hint:
         say(f"  hint: {error.hint}")
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person would type it here: relative where it lies below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -55,7 +55,7 @@ def command(
                 output.report(error)
                 continue
             if not as_json:
-                _show(*planned[-1], markdown=markdown)
+                _show(*planned[-1], markdown=markdown, sandbox=sandbox)
     if as_json:
         _show_json(planned, failures)
     return _exit_code(planned, failures, detailed=detailed_exitcode)
@@ -131,7 +131,7 @@ def _retire_older(target: Path, plan: Plan) -> None:
             older.unlink(missing_ok=True)
 
 
-def _show(plan: Plan, path: Path | None, *, markdown: bool) -> None:
+def _show(plan: Plan, path: Path | None, *, markdown: bool, sandbox: bool) -> None:
     if markdown:
         from runner.reports.markdown import plan_markdown
 
@@ -143,7 +143,8 @@ def _show(plan: Plan, path: Path | None, *, markdown: bool) -> None:
     if path is None:
         output.say(f"runner: {_over_guards(plan)}")
     else:
-        output.say(f"plan written to {path}; send it with: runner apply {path}")
+        flag = "--sandbox " if sandbox else ""
+        output.say(f"plan written; send it with: runner apply {flag}{output.shown(path)}")
 
 
 def _show_json(planned: Sequence[tuple[Plan, Path | None]], failures: Sequence[RunnerError]) -> None:

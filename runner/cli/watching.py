@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,8 +74,7 @@ class ApplyWatcher:
 
     def began(self, run: int, tally: Tally) -> None:
         """Open the run log and the progress."""
-        name = f"{self._plan.campaign}.{self._plan.occurrence}.{run}.jsonl"
-        self._log = self._stack.enter_context(open_run_log(self._workplace.run_logs / name))
+        self._log = self._stack.enter_context(open_run_log(self._log_path(run)))
         self._began_at = self._said_at = time.monotonic()
         self._write("run_began", run=run, digest=self._plan.digest, remaining=tally.remaining)
         if sys.stderr.isatty():
@@ -117,10 +117,16 @@ class ApplyWatcher:
             output.say(f"{self._plan.campaign}: nothing left to do")
         for line in _accounts(report):
             output.say(line)
+        if report.run is not None:
+            output.say(f"  each message's outcome: {output.shown(self._log_path(report.run))}")
 
     def failed(self, error: RunnerError, exit_code: ExitCode) -> None:
         """Note in the run log, if the run began, that it ended with `error`."""
         self._write("run_failed", error=error.message, exit_code=int(exit_code))
+
+    def _log_path(self, run: int) -> Path:
+        name = f"{self._plan.campaign}.{self._plan.occurrence}.{run}.jsonl"
+        return self._workplace.run_logs / name
 
     def _question(self, tally: Tally) -> str:
         plan = self._plan

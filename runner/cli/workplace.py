@@ -156,7 +156,7 @@ def sandbox_settings(project: Project, *, rate: Rate | None) -> SandboxSettings:
 def make_private(folder: Path) -> None:
     """Make `folder`, and those above it that are not there yet, for the owner only."""
     try:
-        for part in reversed([part for part in (folder, *folder.parents) if not part.exists()]):
+        for part in (*reversed([part for part in folder.parents if not part.exists()]), folder):
             part.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
     except OSError as error:

@@ -189,10 +189,8 @@ class _Located:
     files: tuple[str, ...]
     moved: tuple[tuple[int, int], ...]
 
-    def original(self, offset: int) -> int | None:
-        """Return the byte offset in `sql` of one in `text`, None where it is outside the query."""
-        if not 0 <= offset <= len(self.text.encode()):
-            return None
+    def original(self, offset: int) -> int:
+        """Return the byte offset in `sql` of one in `text`; one outside of the query stays outside."""
         return offset - next((by for end, by in reversed(self.moved) if offset >= end), 0)
 
 

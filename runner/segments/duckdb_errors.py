@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,32 +52,36 @@ class Running:
     """What runs, as far as its errors must tell it.
 
     `shown` turns full paths of data files, anywhere in a text, into the ones that a person knows. `original`
-    maps a byte offset of the statement to one of the query as written, None where there is none.
+    maps a byte offset of the statement to one of the query as written.
     """
 
     sql: str
     files: Sequence[str]
     memory_mb: int
     shown: Callable[[str], str]
-    original: Callable[[int], int | None]
+    original: Callable[[int], int]
 
 
 def said(error: Exception) -> Said:
     """Read what DuckDB said, as JSON or in plain text."""
     text = str(error)
     try:
-        parsed: Any = json.loads(text[text.index("{") :])
-        message = str(parsed["exception_message"])
-    except (ValueError, KeyError, TypeError):
+        return _said(json.loads(text[text.index("{") :]), "exception_message")
+    except (ValueError, LookupError, TypeError, AttributeError):
         return Said(message=text)
+
+
+def _said(parsed: Mapping[str, Any], key: str) -> Said:
     position = str(parsed.get("position", ""))
     names = tuple(name for name in str(parsed.get("candidates", "")).split(",") if name and "(" not in name)
-    return Said(message=message, position=int(position) if position.isdecimal() else None, candidates=names)
+    return Said(
+        message=str(parsed[key]), position=int(position) if position.isdecimal() else None, candidates=names
+    )
 
 
-def syntax_error(error: Exception, sql: str) -> SegmentError:
-    """Return the error of a query that DuckDB cannot read."""
-    what = said(error)
+def syntax_error(answer: Mapping[str, Any], sql: str) -> SegmentError:
+    """Return the error of a query that DuckDB cannot read, by the `answer` of json_serialize_sql."""
+    what = _said(answer, "error_message")
     if _DEEP.search(what.message):
         return too_deep()
     return SegmentError(

@@ -192,17 +192,17 @@ def _check_with_sqlglot(sql: str, connection: duckdb.DuckDBPyConnection) -> None
     root = statements[0]
     if isinstance(root, exp.Command) or not isinstance(root, (*_SELECTS, *_STATEMENTS, exp.Pivot)):
         # DuckDB's word first: what sqlglot takes for a strange statement is mostly a slip of the pen.
-        _duckdb_statements(sql, connection)
+        _duckdb_tree(sql, connection)
     if not isinstance(root, _SELECTS):
-        raise _no_select(type(root).__name__)
+        raise _no_select(type(root).__name__.upper())
     write = next((node for node in root.walk() if isinstance(node, _STATEMENTS)), None)
     if write is not None:
-        raise _no_select(type(write).__name__)
+        raise _no_select(type(write).__name__.upper())
 
 
 def _unreadable(sql: str, connection: duckdb.DuckDBPyConnection, error: Exception) -> SegmentError:
     """Return DuckDB's own words for a syntax error; where it sees none, the query is only too unusual."""
-    _duckdb_statements(sql, connection)
+    _duckdb_tree(sql, connection)
     details = getattr(error, "errors", None) or [{}]
     line = details[0].get("line")
     at = f" {line}:{details[0].get('col')}" if line else ""
@@ -221,7 +221,7 @@ def _several(count: int) -> SegmentError:
 def _no_select(found: str) -> SegmentError:
     return broken(
         Rule.ONLY_SELECT,
-        f"found {found.upper()}",
+        f"found {found}",
         hint="a segment reads; it changes nothing and sets nothing",
     )
 
@@ -244,31 +244,23 @@ def _no_plain_name(at: str) -> SegmentError:
     )
 
 
-def _duckdb_statements(sql: str, connection: duckdb.DuckDBPyConnection) -> None:
-    """Check by DuckDB's parser that `sql` is one SELECT."""
-    try:
-        statements = connection.extract_statements(sql)
-    except duckdb.Error as error:
-        raise syntax_error(error, sql) from None
-    for statement in statements:
-        if statement.type != duckdb.StatementType.SELECT:
-            raise _no_select(statement.type.name)
-    if len(statements) != 1:
-        raise _several(len(statements))
-
-
 def _duckdb_tree(sql: str, connection: duckdb.DuckDBPyConnection) -> Node:
-    _duckdb_statements(sql, connection)
-    serialize = "SELECT json_serialize_sql(?::VARCHAR)"
+    """Return DuckDB's tree of `sql`, which must be one SELECT to DuckDB too."""
     try:
-        row = connection.execute(serialize, [sql]).fetchone()
+        row = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
         tree: Node = json.loads(row[0]) if row else {}
-    except duckdb.Error as error:
-        raise syntax_error(error, sql) from None
-    except (RecursionError, ValueError):
+    except (duckdb.Error, RecursionError, ValueError):
         raise too_deep() from None
+    if tree.get("error_type") == "parser":
+        raise syntax_error(tree, sql)
     if tree.get("error", True):
-        raise _no_select(one_line(str(tree.get("error_message"))))
+        raise _no_select("another kind of statement")
+    # Only now: on its way through this function an IMPORT DATABASE would read its files.
+    kinds = [statement.type for statement in connection.extract_statements(sql)]
+    if len(kinds) != 1 or len(tree["statements"]) != 1:
+        raise _several(len(kinds))
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise _no_select("another kind of statement")
     return tree
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ..conftest import RUNNER_YML, TEMPLATES, ProjectFolder, SandboxProcess, sandbox_process
+from ..conftest import RUNNER_YML, TEMPLATES, ProjectFolder, Run, SandboxProcess, sandbox_process
 
 
 class SharedSandbox(SandboxProcess):
@@ -29,7 +30,8 @@ def shared_sandbox(root: Path, templates: Sequence[object]) -> Iterator[SharedSa
     """Serve `templates` from a sandbox in a process of its own, without a limit."""
     path = root / "templates.json"
     path.write_text(json.dumps(templates), encoding="utf-8")
-    with sandbox_process(root, "--limit", "none", "--templates", str(path)) as started:
+    senders = ("--sender", "60110000001", "--sender", "60110000002")
+    with sandbox_process(root, "--limit", "none", "--templates", str(path), *senders) as started:
         yield SharedSandbox(url=started.url, process=started.process)
 
 
@@ -55,3 +57,41 @@ def sandbox(
     project.write("runner.yml", RUNNER_YML % {"url": one_sandbox.url, "rate": "unlimited"})
     monkeypatch.setenv("ADA_API_URL", one_sandbox.url)
     return one_sandbox
+
+
+@pytest.fixture
+def plan(project: ProjectFolder, sandbox: SharedSandbox, run: Run) -> Callable[..., dict[str, Any]]:
+    """Plan the project's campaign, and return its summary."""
+
+    def make(*arguments: str) -> dict[str, Any]:
+        result = run("plan", "promo.yml", "--json", *arguments)
+        assert result.code in {0, 2}, result.err
+        (summary,) = result.json["plans"]
+        assert isinstance(summary, dict)
+        return summary
+
+    return make
+
+
+@pytest.fixture
+def apply(project: ProjectFolder, sandbox: SharedSandbox, run: Run) -> Callable[..., dict[str, Any]]:
+    """Apply the pending plan, and return its entry in the JSON document."""
+
+    def make(*arguments: str) -> dict[str, Any]:
+        result = run("apply", "--auto-approve", "--json", *arguments)
+        document = result.json
+        assert document["format"] == 1
+        assert document["exit_code"] == result.code
+        (entry,) = document["runs"]
+        assert isinstance(entry, dict)
+        return {**entry, "err": result.err}
+
+    return make
+
+
+def accounts(entry: dict[str, Any]) -> tuple[int, ...]:
+    """Return to_send, accepted, refused, unknown, remaining of an apply's entry, which add up."""
+    found = tuple(entry[key] for key in ("to_send", "accepted", "refused", "unknown", "remaining"))
+    assert found[0] == sum(found[1:])
+    return found
+

@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from ..conftest import RUNNER_YML, people
+from tests.conftest import RUNNER_YML, people
 
 IN_FLIGHT = 8
 

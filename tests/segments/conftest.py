@@ -1,4 +1,3 @@
-import gc
 import shutil
 from pathlib import Path
 
@@ -40,10 +39,3 @@ def project(sample: Path, tmp_path: Path) -> Project:
     return Project(
         root=root, data=root / "data", state=root / ".runner", ledger="", providers={}, query_memory_mb=256
     )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_cycles_left():
-    """Free what refers to itself before the process ends: DuckDB's binding counts what is left by then."""
-    yield
-    gc.collect()

@@ -108,6 +108,11 @@ def test_a_table_in_another_schema_of_a_database_is_read(project):
     assert rows(project, "FROM crm.old.customers") == [("d0",)]
 
 
+def test_two_tables_of_one_database_are_joined(project):
+    query = "SELECT c.customer_id, o.customer_id AS old FROM crm.customers AS c, crm.old.customers AS o"
+    assert rows(project, query, "customer_id", "old") == [("d1", "d0")]
+
+
 def test_databases_and_files_are_joined(project):
     with duckdb.connect(str(project.data / "more" / "points-2026.duckdb")) as connection:
         connection.execute("CREATE TABLE points AS SELECT 'c2' AS customer_id, 7 AS points")
