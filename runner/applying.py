@@ -176,7 +176,7 @@ def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipm
     )
 
 
-async def _pending(apply: Apply) -> AsyncIterator[Delivery]:
+async def _pending(apply: Apply) -> AsyncIterator[list[Delivery]]:
     """Yield the plan's deliveries that have no account yet: the others were sent by an earlier run."""
     plan = apply.plan
     batches: Iterator[list[Delivery]] = read_deliveries(apply.tables, plan)
@@ -185,9 +185,7 @@ async def _pending(apply: Apply) -> AsyncIterator[Delivery]:
         states = await apply.ledger.call(
             lambda ledger, phones=phones: ledger.states(plan.campaign, plan.occurrence, phones)  # type: ignore[misc]
         )
-        for delivery in batch:
-            if states.get(delivery.key.phone, State.RETRY) is State.RETRY:
-                yield delivery
+        yield [each for each in batch if states.get(each.key.phone, State.RETRY) is State.RETRY]
 
 
 async def _tally(apply: Apply) -> Tally:

@@ -5,6 +5,14 @@ from __future__ import annotations
 _SHOWN = 4
 _LEAST_HIDDEN = 4
 
+_HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+_HARMLESS |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def harmless(text: str) -> str:
+    """Return `text` with control characters and text-direction overrides made visible, for a terminal."""
+    return text.translate(_HARMLESS)
+
 
 def mask_phone(digits: str) -> str:
     """Mask a phone to its first and last four digits: `819012345678` -> `8190****5678`.

@@ -19,8 +19,8 @@ from runner.plan import Git, GuardCheck, Plan, PlannedTemplate, Sample, digest_o
 from runner.project import ProviderSettings
 from runner.rendering import RenderedColumns, compile_message
 from runner.schedule import next_firing, opens_at
-from runner.screening import Lists, Screened
-from runner.template import Template, fill
+from runner.screening import Lists, SampleRow, Screened
+from runner.template import ButtonKind, Template, fill
 from runner.template_check import check_template, find_template
 
 
@@ -127,7 +127,7 @@ def make_plan(
             to_send=screened.to_send,
             already_sent=screened.already_sent,
             rejected=screened.rejected,
-            samples=_samples(template, message, screened),
+            samples=_samples(campaign, template, message, screened),
             guards=_check_guards(campaign.guards, fetched.rows, screened),
             notes=_notes(campaign, fetched.rows, screened, starts_at + duration),
             due_at=firing.due_at,
@@ -190,18 +190,42 @@ def _lists(campaign: Campaign, occurrence: str, ledger: LedgerReader, circumstan
     )
 
 
-def _samples(template: Template, message: RenderedColumns, screened: Screened) -> tuple[Sample, ...]:
+def _samples(
+    campaign: Campaign, template: Template, message: RenderedColumns, screened: Screened
+) -> tuple[Sample, ...]:
     """Render a few recipients as the full message text, everything personal masked."""
     return tuple(
         Sample(
             phone=mask_phone(row.phone),
-            header=fill(template.header, _masked(row.header, message.personal_header)),
+            header=_header(campaign, template, message, row),
             body=fill(template.body, _masked(row.body, message.personal_body)),
             footer=template.footer,
-            buttons=tuple(button.text for button in template.buttons),
+            buttons=_buttons(campaign, template, row),
         )
         for row in screening.sample_rows(screened)
     )
+
+
+def _header(campaign: Campaign, template: Template, message: RenderedColumns, row: SampleRow) -> str:
+    """Return a text header filled, or a media header as its kind and address."""
+    if row.media is None:
+        return fill(template.header, _masked(row.header, message.personal_header))
+    media = campaign.template.header.media if campaign.template.header else None
+    url = row.media if media is not None and media.column is None else mask_value(row.media)
+    return f"[{template.header_kind.value}] {url}"
+
+
+def _buttons(campaign: Campaign, template: Template, row: SampleRow) -> tuple[str, ...]:
+    """Return each button's text and, where a send fills its link, the link."""
+    personal = {use.index for use in campaign.template.buttons if use.url and use.url.column}
+    shown = []
+    for index, (button, value) in enumerate(zip(template.buttons, row.buttons, strict=True)):
+        if button.kind is not ButtonKind.URL or value is None:
+            shown.append(button.text)
+            continue
+        link = fill(button.url, [mask_value(value) if index in personal else value])
+        shown.append(f"{button.text}: {link}")
+    return tuple(shown)
 
 
 def _masked(values: Sequence[str], personal: Sequence[bool]) -> list[str]:

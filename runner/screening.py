@@ -9,6 +9,7 @@ Three passes, each from one Parquet file to the next, so that memory stays bound
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ _MORE_MEMORY = "1GB"
 #: Added to a row's number when its variables are bad, so that a row that could be sent comes first.
 _LATER = 1 << 40
 _ALREADY_SENT = "already_sent"
+#: Names that the pipeline gives to columns of its own.
+_OWN_NAMES = re.compile(r"_row|file_row_number|_phone(_.*)?|_pr_.*|__.*", re.IGNORECASE)
 #: What the first pass leaves for the others.
 _READ = "read.parquet"
 
@@ -70,6 +73,8 @@ class SampleRow:
     phone: str
     header: tuple[str, ...]
     body: tuple[str, ...]
+    media: str | None
+    buttons: tuple[str | None, ...]
 
 
 def screen(
@@ -83,8 +88,9 @@ def screen(
 ) -> Screened:
     """Screen the Parquet file `rows` and write both tables beside it.
 
-    Errors: SegmentError when a suppression list cannot be read.
+    Errors: SegmentError when a suppression list cannot be read, or a column has a name of the pipeline's own.
     """
+    _check_names(column_types)
     folder = rows.parent
     with _pipeline(folder, memory=_MORE_MEMORY if row_count > _MANY_ROWS else _MEMORY) as connection:
         unread = _load_lists(connection, lists, campaign)
@@ -92,6 +98,15 @@ def screen(
         _meet(connection, folder / _READ)
         _part(connection, folder)
         return _count(connection, folder, _unread_note(unread))
+
+
+def _check_names(columns: Iterable[str]) -> None:
+    taken = sorted(name for name in columns if _OWN_NAMES.fullmatch(name))
+    if taken:
+        raise SegmentError(
+            f"the query's column `{taken[0]}` has a name that runner gives to columns of its own",
+            hint=f'give it another name in the query: "{taken[0]}" AS my_column',
+        )
 
 
 def sample_rows(screened: Screened, *, most: int = 3) -> list[SampleRow]:
@@ -102,8 +117,11 @@ def sample_rows(screened: Screened, *, most: int = 3) -> list[SampleRow]:
         first = f"SELECT * FROM {table} ORDER BY row LIMIT {most - 1}"
         longest = f"SELECT * FROM {table} ORDER BY {length} DESC NULLS LAST, row LIMIT 1"
         chosen = f"SELECT DISTINCT ON (row) * FROM (({first}) UNION ALL ({longest})) ORDER BY row"
-        found = connection.execute(f"SELECT phone, header, body FROM ({chosen})").fetchall()
-    return [SampleRow(phone=row[0], header=tuple(row[1]), body=tuple(row[2])) for row in found]
+        found = connection.execute(f"SELECT phone, header, body, media, buttons FROM ({chosen})").fetchall()
+    return [
+        SampleRow(phone=phone, header=tuple(header), body=tuple(body), media=media, buttons=tuple(buttons))
+        for phone, header, body, media, buttons in found
+    ]
 
 
 def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:

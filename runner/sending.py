@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -155,12 +156,14 @@ class Equipment:
     jitter: random.Random = field(default_factory=random.Random)
 
 
-async def send_all(deliveries: AsyncIterator[Delivery], tally: Tally, equipment: Equipment) -> None:
-    """Send `deliveries`, keeping `tally`; return when all have had their turn or the halt was pulled.
+async def send_all(
+    batches: AsyncIterator[Sequence[Delivery]], tally: Tally, equipment: Equipment
+) -> None:
+    """Send all `batches`, keeping `tally`; return when all have had their turn or the halt was pulled.
 
     Errors: LedgerError when an intent or outcome cannot be recorded; what is in flight is still awaited.
     """
-    run = _Run(deliveries, tally, equipment)
+    run = _Run(batches, tally, equipment)
     workers = [run.work() for _ in range(equipment.limits.max_in_flight)]
     for result in await asyncio.gather(*workers, return_exceptions=True):
         if isinstance(result, BaseException):
@@ -178,9 +181,12 @@ def exit_code_of(tally: Tally, stop: Stop | None) -> ExitCode:
 class _Run:
     """One run's moving parts: the source of deliveries, the tally, and the provider's recent mood."""
 
-    def __init__(self, deliveries: AsyncIterator[Delivery], tally: Tally, equipment: Equipment) -> None:
-        self._deliveries = deliveries
-        self._source = asyncio.Lock()
+    def __init__(
+        self, batches: AsyncIterator[Sequence[Delivery]], tally: Tally, equipment: Equipment
+    ) -> None:
+        self._batches = batches
+        self._fetching = asyncio.Lock()
+        self._fetched: deque[Delivery] = deque()
         self._tally = tally
         self._with = equipment
         self._refusing_since: float | None = None
@@ -189,14 +195,22 @@ class _Run:
         """Carry deliveries one after another until there are none, or the halt is pulled."""
         try:
             while not self._with.halt.is_pulled:
-                async with self._source:
-                    delivery = await anext(self._deliveries, None)
-                if delivery is None:
+                if not self._fetched and not await self._fetch():
                     return
-                await self._carry(delivery)
+                await self._carry(self._fetched.popleft())
         except BaseException:
             self._with.halt.pull(StopCause.ERROR, "an error stopped the run")
             raise
+
+    async def _fetch(self) -> bool:
+        """Fetch the next batch, unless another worker has; False when there are no more."""
+        async with self._fetching:
+            while not self._fetched:
+                batch = await anext(self._batches, None)
+                if batch is None:
+                    return False
+                self._fetched.extend(batch)
+        return True
 
     async def _carry(self, delivery: Delivery) -> None:
         barred = self._with.gate(delivery)

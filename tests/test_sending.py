@@ -85,8 +85,9 @@ class World:
         tally = Tally(to_send=count)
 
         async def source():
-            for delivery in deliveries(count):
-                yield delivery
+            everybody = deliveries(count)
+            for start in range(0, count, 7):
+                yield everybody[start : start + 7]
 
         async def run():
             self.halt = Halt()

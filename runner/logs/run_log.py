@@ -14,6 +14,8 @@ from typing import IO, Any
 #: A line is on its way to the file within so many seconds of the next one; the ledger is the durable record.
 _FLUSH_EVERY = 0.2
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class RunLog:
     """An open run log. Each line has `at` (UTC), `action`, and the event's own keys."""
@@ -26,7 +28,7 @@ class RunLog:
         """Append one event; `at` in epoch seconds."""
         moment = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")
         line: Mapping[str, Any] = {"at": moment, "action": action, **keys}
-        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._stream.write(_encode(line) + "\n")
         if not 0 <= at - self._flushed_at < _FLUSH_EVERY:
             self._stream.flush()
             self._flushed_at = at

@@ -105,6 +105,8 @@ def _buttons(message: TemplateMessage) -> dict[str, Any]:
     FACT: the shape, captured on bulk sends, and `[]` on a plain one. READING: that a URL's value goes into
     its inner list, by analogy with the one-time code, and that `/message` takes `payload`.
     """
+    if not message.buttons:
+        return {"templateButton": []}
     pairs = list(zip(message.buttons, message.button_kinds, strict=True))
     replies = [value if kind == "QUICK_REPLY" else None for value, kind in pairs]
     fills = [None if kind == "QUICK_REPLY" else value for value, kind in pairs]

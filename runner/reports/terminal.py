@@ -8,6 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from runner.masking import harmless
 from runner.plan import Plan, Sample
 from runner.reports import wording
 
@@ -28,7 +29,7 @@ def _title(plan: Plan) -> Text:
     title.append(f"  {plan.occurrence}", style="dim")
     description = plan.document.get("description")
     if description:
-        title.append(f"\n{' '.join(str(description).split())}")
+        title.append(f"\n{harmless(' '.join(str(description).split()))}")
     return title
 
 
@@ -71,12 +72,13 @@ def _guards(plan: Plan) -> Table:
 
 
 def _sample(sample: Sample) -> Panel:
-    parts = [Text(sample.header, style="bold")] if sample.header else []
-    parts.append(Text(sample.body))
+    parts = [Text(harmless(sample.header), style="bold")] if sample.header else []
+    parts.append(Text(harmless(sample.body)))
     if sample.footer:
-        parts.append(Text(sample.footer, style="dim"))
+        parts.append(Text(harmless(sample.footer), style="dim"))
     if sample.buttons:
-        parts.append(Text("  ".join(f"[{button}]" for button in sample.buttons), style="cyan"))
+        buttons = "  ".join(f"[{button}]" for button in sample.buttons)
+        parts.append(Text(harmless(buttons), style="cyan"))
     return Panel(Group(*parts), title=sample.phone, title_align="left", width=72)
 
 

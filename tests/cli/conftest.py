@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..conftest import RUNNER_YML, TEMPLATES, ProjectFolder, Run, SandboxProcess, sandbox_process
+from tests.conftest import RUNNER_YML, TEMPLATES, ProjectFolder, Run, SandboxProcess, sandbox_process
 
 
 class SharedSandbox(SandboxProcess):
@@ -94,4 +94,3 @@ def accounts(entry: dict[str, Any]) -> tuple[int, ...]:
     found = tuple(entry[key] for key in ("to_send", "accepted", "refused", "unknown", "remaining"))
     assert found[0] == sum(found[1:])
     return found
-

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ..conftest import CAMPAIGN, RUNNER_YML, mobiles
+from tests.conftest import CAMPAIGN, RUNNER_YML, mobiles
 
 
 def test_somebody_whom_nothing_knows(project, run):
@@ -49,7 +49,8 @@ def test_the_text_says_the_same_in_words(project, sandbox, run):
 def test_what_is_wrong_with_a_variable_is_told(project, sandbox, run):
     project.people([("c0", mobiles(1)[0], "x" * 5000, "true")])
     run("plan", "promo.yml")
-    assert "row 0: bad_variable (the body" in run("explain", mobiles(1)[0]).out
+    text = run("explain", mobiles(1)[0]).out
+    assert "row 0: bad_variable (body: longer than 1024 characters when filled)" in text
 
 
 def test_every_attempt_is_told(project, sandbox, run):

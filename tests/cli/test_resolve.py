@@ -2,8 +2,8 @@
 
 import pytest
 
-from ..conftest import mobiles, people
-from .conftest import accounts
+from tests.cli.conftest import accounts
+from tests.conftest import mobiles, people
 
 
 @pytest.fixture

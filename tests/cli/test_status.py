@@ -2,8 +2,8 @@
 
 import sqlite3
 
-from ..conftest import CAMPAIGN, mobiles, people
-from .conftest import accounts
+from tests.cli.conftest import accounts
+from tests.conftest import CAMPAIGN, mobiles, people
 
 
 def test_before_the_first_message_nothing_was_sent_yet(project, run):
@@ -46,7 +46,7 @@ def test_the_text_is_one_line_for_each_occurrence(project, sandbox, run):
     run("apply", "promo.yml", "--auto-approve")
     heading, line = run("status").out.splitlines()
     assert heading.split() == (
-        "campaign occurrence to send accepted refused unknown remaining last run".split()
+        ["campaign", "occurrence", "to", "send", "accepted", "refused", "unknown", "remaining", "last", "run"]
     )
     assert line.split()[:9] == ["promo", "once", "2", "2", "0", "0", "0", "run", "1,"]
 

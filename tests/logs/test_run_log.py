@@ -1,0 +1,47 @@
+"""The run log: one JSON line per event, for its owner only."""
+
+import json
+
+from runner.logs.run_log import open_run_log
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_event_is_one_line_with_its_moment_and_keys(tmp_path):
+    path = tmp_path / "runs/promo.1.jsonl"
+    with open_run_log(path) as log:
+        log.write(1_800_000_000.1234, "run_began", run=1, note="a\nb 🌙")
+        log.write(1_800_000_001.0, "run_ended", stop=None)
+    assert lines_of(path) == [
+        {"at": "2027-01-15T08:00:00.123+00:00", "action": "run_began", "run": 1, "note": "a\nb 🌙"},
+        {"at": "2027-01-15T08:00:01.000+00:00", "action": "run_ended", "stop": None},
+    ]
+
+
+def test_it_is_for_its_owner_only(tmp_path):
+    path = tmp_path / "runs/x.jsonl"
+    with open_run_log(path) as log:
+        log.write(0.0, "x")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_log_that_is_there_is_added_to(tmp_path):
+    for action in ("first", "second"):
+        with open_run_log(tmp_path / "x.jsonl") as log:
+            log.write(0.0, action)
+    assert [line["action"] for line in lines_of(tmp_path / "x.jsonl")] == ["first", "second"]
+
+
+def test_events_are_on_their_way_to_the_file_while_the_run_goes_on(tmp_path):
+    path = tmp_path / "x.jsonl"
+    with open_run_log(path) as log:
+        log.write(1000.0, "first")
+        assert len(lines_of(path)) == 1
+        log.write(1000.1, "second")
+        log.write(1000.3, "third")
+        assert len(lines_of(path)) == 3
+        log.write(10.0, "the clock was set back")
+        assert len(lines_of(path)) == 4

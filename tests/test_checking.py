@@ -1,0 +1,211 @@
+"""runner.checking: what an apply compares with the day of the plan; any that fails refuses it."""
+
+from dataclasses import replace
+from datetime import datetime, time, timedelta, timezone
+from pathlib import PurePosixPath
+
+import pytest
+
+from runner.campaign import Campaign, RecipientColumns, Segment, TemplateUse
+from runner.checking import Today, compare, failed
+from runner.errors import FileProblems, Position, Problem, TemplateError
+from runner.plan import sealed
+from runner.planning import planned_template
+from runner.project import ProviderSettings, Rate
+from runner.schedule import Schedule, Window
+from runner.template import Button, ButtonKind, Template
+from tests.test_plan import PLAN
+
+NOON = datetime(2026, 3, 20, 12, tzinfo=timezone.utc)
+DAY = Window(opens=time(8), closes=time(20))
+TEMPLATE = Template(
+    id="1",
+    name="promo",
+    language="id",
+    status="APPROVED",
+    category="MARKETING",
+    body="Halo {{1}}!",
+    buttons=(Button(kind=ButtonKind.URL, text="Buka", url="https://example.com/{{1}}"),),
+)
+CAMPAIGN = Campaign(
+    name="promo",
+    segment=Segment(source="duckdb", query="SELECT 1"),
+    recipient=RecipientColumns(id="id", phone="phone", consent="consent"),
+    template=TemplateUse(name="promo", language="id"),
+    path=PurePosixPath("promo.yml"),
+    document={"campaign": "promo", "segment": {"query": "SELECT 1"}},
+)
+PLANNED = sealed(
+    replace(
+        PLAN,
+        document=CAMPAIGN.document,
+        template=planned_template(TEMPLATE),
+        due_at=None,
+        zone="UTC",
+        created_at=NOON,
+        expires_at=NOON + timedelta(days=3),
+    )
+)
+TODAY = Today(
+    now=NOON,
+    campaign=CAMPAIGN,
+    template=TEMPLATE,
+    provider=ProviderSettings(
+        name="ada", url="http://127.0.0.1:1", sender="60110000001", rate=Rate(per_second=5.0)
+    ),
+    provider_is_local=True,
+    moved=0,
+)
+
+
+def refusals(plan=PLANNED, *, rehearsal=False, **today):
+    return failed(compare(plan, replace(TODAY, **today), rehearsal=rehearsal))
+
+
+def the_refusal(*arguments, **today):
+    (one,) = refusals(*arguments, **today)
+    assert one.remedy
+    return one
+
+
+def test_when_nothing_has_changed_everything_holds():
+    comparisons = compare(PLANNED, TODAY, rehearsal=False)
+    assert [comparison.what for comparison in comparisons] == [
+        "campaign file promo.yml",
+        "template promo (id)",
+        "sender 60110000001 through ada",
+        "ledger",
+        "age",
+        "due",
+    ]
+    assert not failed(comparisons)
+
+
+@pytest.mark.parametrize(
+    "campaign",
+    [
+        replace(CAMPAIGN, document={**CAMPAIGN.document, "description": "new"}),
+        replace(CAMPAIGN, document={"campaign": "promo", "segment": {"query": "SELECT 2"}}),
+        replace(CAMPAIGN, name="renamed"),
+    ],
+)
+def test_another_campaign_than_planned_is_refused(campaign):
+    assert the_refusal(campaign=campaign).found == "changed since the plan"
+
+
+def test_the_order_of_keys_in_the_campaign_file_changes_nothing():
+    turned = dict(reversed(CAMPAIGN.document.items()))
+    assert not refusals(campaign=replace(CAMPAIGN, document=turned))
+
+
+def test_a_campaign_that_cannot_be_loaded_is_refused_with_its_problem():
+    position = Position(file="promo.yml", line=2, column=3)
+    problem = Problem(position=position, path="segment", found="nothing", expected="a mapping")
+    found = the_refusal(campaign=FileProblems([problem])).found
+    assert found == "promo.yml:2:3: segment: found nothing, expected a mapping"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"body": "Halo {{1}}!!"},
+        {"header": "x"},
+        {"footer": "STOP"},
+        {"category": "UTILITY"},
+        {"buttons": ()},
+        {"buttons": (Button(kind=ButtonKind.URL, text="Buka", url="https://evil.example/{{1}}"),)},
+    ],
+)
+def test_another_template_than_planned_is_refused(change):
+    assert the_refusal(template=replace(TEMPLATE, **change)).found == "changed"
+
+
+@pytest.mark.parametrize("status", ["PAUSED", "DISABLED", "PENDING", ""])
+def test_a_template_that_may_not_be_sent_now_is_refused(status):
+    assert the_refusal(template=replace(TEMPLATE, status=status)).found == f"is {status} now"
+
+
+def test_a_template_with_a_new_id_only_is_the_same():
+    assert not refusals(template=replace(TEMPLATE, id="2"))
+
+
+def test_a_template_that_is_gone_is_refused():
+    assert the_refusal(template=TemplateError("template `promo` is not there")).found.endswith("not there")
+
+
+def test_another_sender_is_refused():
+    other = replace(TODAY.provider, sender="60110000002")
+    assert the_refusal(provider=other).found == "runner.yml now says 60110000002"
+
+
+@pytest.mark.parametrize(
+    ("planned", "now", "found"),
+    [
+        (True, False, "planned against this machine, applied against the network"),
+        (False, True, "planned against the network, applied against this machine"),
+    ],
+)
+def test_a_plan_for_the_sandbox_is_not_for_the_network_nor_the_other_way(planned, now, found):
+    plan = sealed(replace(PLANNED, provider_is_local=planned))
+    assert the_refusal(plan, provider_is_local=now).found == found
+
+
+def test_people_who_got_the_message_by_another_plan_make_it_stale():
+    assert the_refusal(moved=1200).found == "1,200 of its people have got the message by another plan"
+
+
+def test_a_plan_holds_until_its_very_last_moment_and_no_longer():
+    last = PLANNED.expires_at
+    assert not refusals(now=last - timedelta(microseconds=1))
+    assert the_refusal(now=last).what == "age"
+
+
+def test_a_plan_is_due_from_its_very_moment_on_and_both_clocks_are_told():
+    plan = sealed(replace(PLANNED, due_at=NOON, zone="Asia/Jakarta"))
+    assert not refusals(plan, now=NOON)
+    early = the_refusal(plan, now=NOON - timedelta(seconds=1))
+    assert early.remedy == "apply again at or after 2026-03-20 19:00 Asia/Jakarta (2026-03-20T12:00Z)"
+
+
+def windowed(zone="Asia/Tokyo"):
+    return replace(CAMPAIGN, schedule=Schedule(zone=zone, window=DAY))
+
+
+@pytest.mark.parametrize(
+    ("hour", "opens"),
+    [
+        (22, "2026-03-20 08:00 Asia/Tokyo (2026-03-19T23:00Z)"),
+        (11, "2026-03-21 08:00 Asia/Tokyo (2026-03-20T23:00Z)"),
+    ],
+)
+def test_outside_the_window_it_says_when_it_opens(hour, opens):
+    now = NOON.replace(day=19 if hour == 22 else 20, hour=hour)
+    closed = the_refusal(now=now, campaign=windowed())
+    assert (closed.what, closed.found) == ("window", "08:00-20:00 Asia/Tokyo")
+    assert closed.remedy == f"apply again from {opens}"
+
+
+def test_the_window_holds_from_its_opening_and_not_at_its_closing():
+    opening, closing = NOON.replace(day=19, hour=23), NOON.replace(hour=11)
+    assert not refusals(now=opening, campaign=windowed())
+    assert refusals(now=closing, campaign=windowed())
+
+
+def test_before_it_is_due_the_window_is_that_of_the_due_day():
+    plan = sealed(replace(PLANNED, due_at=NOON.replace(hour=11)))
+    early, closed = refusals(plan, now=NOON.replace(hour=2), campaign=windowed())
+    assert (early.what, closed.what) == ("due", "window")
+    assert "2026-03-21 08:00" in closed.remedy
+
+
+def test_a_rehearsal_waits_for_no_time_but_holds_to_all_else():
+    plan = sealed(replace(PLANNED, due_at=NOON + timedelta(days=1)))
+    assert not refusals(plan, rehearsal=True, campaign=windowed())
+    assert [one.what for one in refusals(plan, rehearsal=True, moved=1)] == ["ledger"]
+
+
+def test_every_comparison_is_made_even_when_the_first_has_failed():
+    found = refusals(
+        campaign=replace(CAMPAIGN, name="x"), template=TemplateError("gone"), moved=2, now=PLANNED.expires_at
+    )
+    assert len(found) == 4

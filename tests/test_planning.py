@@ -1,0 +1,277 @@
+"""runner.planning: a plan as a value, made of the segment, the ledger and the provider's templates."""
+
+from dataclasses import replace
+from datetime import datetime, time, timedelta, timezone
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from runner.campaign import (
+    ButtonUse,
+    Campaign,
+    FrequencyCap,
+    Guards,
+    HeaderUse,
+    Limit,
+    RecipientColumns,
+    Segment,
+    TemplateUse,
+    Variable,
+)
+from runner.errors import TemplateError
+from runner.plan import is_genuine
+from runner.plan_file import RECIPIENTS, REJECTIONS, sha256_of_file
+from runner.planning import Circumstances, make_plan, planned_template, wanted_columns
+from runner.project import ProviderSettings, Rate
+from runner.schedule import Schedule, Window
+from runner.segments.interface import Fetched
+from runner.template import Button, ButtonKind, HeaderKind, Template
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=timezone.utc)
+TEMPLATE = Template(
+    id="1",
+    name="promo",
+    language="id",
+    status="APPROVED",
+    category="MARKETING",
+    body="Halo {{1}}, kode {{2}}.",
+)
+CAMPAIGN = Campaign(
+    name="promo",
+    segment=Segment(source="duckdb", query="SELECT 1"),
+    recipient=RecipientColumns(id="id", phone="phone", consent="consent", region="ID"),
+    template=TemplateUse(name="promo", language="id"),
+    path=PurePosixPath("campaigns/promo.yml"),
+    document={"campaign": "promo"},
+    variables=(Variable(column="name"), Variable(text="LEBARAN25")),
+)
+ADA = ProviderSettings(name="ada", url="https://x", sender="60110000001", rate=Rate(per_second=5.0))
+
+
+class Ledger:
+    """A ledger as planning reads it."""
+
+    def __init__(self, taken=(), recent=(), generation=0):
+        self._taken, self._recent, self._generation = taken, recent, generation
+        self.since = None
+
+    def taken(self, campaign, occurrence):
+        yield list(self._taken)
+
+    def recent(self, since):
+        self.since = since
+        yield list(self._recent)
+
+    def generation(self, campaign, occurrence):
+        return self._generation
+
+
+def rows(count):
+    return [(f"c{n}", f"62812{n + 30_000_000:08d}", f"Ayu {n}", "true") for n in range(count)]
+
+
+def planned(folder, people, *, campaign=CAMPAIGN, template=TEMPLATE, ledger=None, provider=ADA, now=NOW):
+    names = ("id", "phone", "name", "consent")
+    columns = list(zip(*people, strict=True)) if people else [()] * 4
+
+    def source(*, columns, target, occurrence_at):
+        source.asked = (list(columns), occurrence_at)
+        arrays = [pa.array(list(values), pa.string()) for values in source.data]
+        pq.write_table(pa.table(dict(zip(names, arrays, strict=True))), target)
+        return Fetched(rows=len(people), column_types=dict.fromkeys(names, "VARCHAR"), sql="SELECT 1")
+
+    source.data = columns
+    plan = make_plan(
+        campaign,
+        source=source,
+        templates=[template],
+        provider=provider,
+        provider_is_local=False,
+        ledger=ledger or Ledger(),
+        circumstances=Circumstances(
+            now=now, workspace=folder, expires_after=timedelta(hours=72), git=None, versions={"runner": "0"}
+        ),
+    )
+    assert plan.is_balanced
+    assert is_genuine(plan)
+    planned.asked = source.asked
+    return plan
+
+
+def test_a_plan_holds_what_decides_who_gets_what(tmp_path):
+    plan = planned(tmp_path, rows(3), ledger=Ledger(generation=4))
+    assert (plan.campaign, plan.occurrence, plan.campaign_path) == ("promo", "once", "campaigns/promo.yml")
+    assert (plan.rows, plan.to_send, plan.already_sent, dict(plan.rejected)) == (3, 3, 0, {})
+    assert (plan.sender, plan.rate, plan.generation) == ("60110000001", 5.0, 4)
+    assert plan.files == {name: sha256_of_file(tmp_path / name) for name in (RECIPIENTS, REJECTIONS)}
+    assert plan.expires_at == NOW + timedelta(hours=72)
+
+
+def test_who_has_the_message_is_already_sent(tmp_path):
+    plan = planned(tmp_path, rows(3), ledger=Ledger(taken=[rows(1)[0][1]]))
+    assert (plan.to_send, plan.already_sent) == (2, 1)
+
+
+def test_the_ledger_is_asked_for_recent_messages_only_with_a_cap(tmp_path):
+    ledger = Ledger()
+    planned(tmp_path, rows(1), ledger=ledger)
+    assert ledger.since is None
+    cap = Guards(frequency_cap=FrequencyCap(messages=1, per=timedelta(days=7)))
+    planned(tmp_path, rows(1), ledger=ledger, campaign=replace(CAMPAIGN, guards=cap))
+    assert ledger.since == (NOW - timedelta(days=7)).timestamp()
+
+
+def test_samples_show_the_full_text_with_everything_personal_masked(tmp_path):
+    (sample,) = planned(tmp_path, rows(1)).samples
+    assert (sample.phone, sample.body) == ("6281****0000", "Halo A** *, kode LEBARAN25.")
+
+
+def test_samples_show_headers_and_links_with_the_personal_part_masked(tmp_path):
+    template = replace(
+        TEMPLATE,
+        header_kind=HeaderKind.TEXT,
+        header="Untuk {{1}}",
+        footer="STOP",
+        buttons=(
+            Button(kind=ButtonKind.URL, text="Buka", url="https://example.com/{{1}}"),
+            Button(kind=ButtonKind.QUICK_REPLY, text="Tidak"),
+        ),
+    )
+    use = TemplateUse(
+        name="promo",
+        language="id",
+        header=HeaderUse(variables=(Variable(column="name"),)),
+        buttons=(ButtonUse(index=0, url=Variable(column="id")),),
+    )
+    (sample,) = planned(
+        tmp_path, rows(1), template=template, campaign=replace(CAMPAIGN, template=use)
+    ).samples
+    assert (sample.header, sample.footer) == ("Untuk A** *", "STOP")
+    assert sample.buttons == ("Buka: https://example.com/c*", "Tidak")
+
+
+def test_the_wanted_columns_come_once_in_the_order_of_use():
+    use = TemplateUse(
+        name="promo",
+        language="id",
+        header=HeaderUse(media=Variable(column="picture"), variables=(Variable(column="title"),)),
+        buttons=(
+            ButtonUse(index=0, url=Variable(column="code")),
+            ButtonUse(index=1, payload=Variable(column="id")),
+        ),
+    )
+    assert wanted_columns(replace(CAMPAIGN, template=use)) == [
+        "id",
+        "phone",
+        "consent",
+        "picture",
+        "title",
+        "name",
+        "code",
+    ]
+
+
+def test_the_source_is_asked_for_them_and_told_the_moment_of_the_firing(tmp_path):
+    schedule = Schedule(at=datetime(2026, 4, 1, 10), zone="Asia/Jakarta")
+    planned(tmp_path, rows(1), campaign=replace(CAMPAIGN, schedule=schedule))
+    columns, at = planned.asked
+    assert columns == ["id", "phone", "consent", "name"]
+    assert at == datetime(2026, 4, 1, 3, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"status": "PAUSED"}, "its status is PAUSED"),
+        ({"body": "Halo {{1}}"}, "1 too many"),
+        ({"name": "promos"}, "`promo` is not among"),
+    ],
+)
+def test_a_template_that_does_not_fit_is_refused_before_the_segment_is_asked(tmp_path, change, message):
+    planned.asked = None
+    with pytest.raises(TemplateError, match=message):
+        planned(tmp_path, rows(1), template=replace(TEMPLATE, **change))
+    assert planned.asked is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("guards", "exceeded"),
+    [
+        (Guards(), []),
+        (Guards(max_recipients=2, max_rejected=Limit(count=1)), []),
+        (Guards(max_recipients=1), ["max_recipients"]),
+        (Guards(max_rejected=Limit(count=0)), ["max_rejected"]),
+        (Guards(max_rejected=Limit(share=0.3)), ["max_rejected"]),
+        (Guards(max_rejected=Limit(share=0.34)), []),
+    ],
+)
+def test_a_guard_is_exceeded_above_its_limit_and_not_at_it(tmp_path, guards, exceeded):
+    people = [*rows(2), ("x", "1", "Ayu", "true")]
+    plan = planned(tmp_path, people, campaign=replace(CAMPAIGN, guards=guards))
+    assert [guard.name for guard in plan.exceeded] == exceeded
+
+
+def test_without_rows_no_share_is_exceeded(tmp_path):
+    campaign = replace(CAMPAIGN, guards=Guards(max_rejected=Limit(share=0.0)))
+    plan = planned(tmp_path, [], campaign=campaign)
+    assert plan.guards[0].found == "0"
+    assert plan.exceeded == ()
+
+
+@pytest.mark.parametrize(
+    ("people", "taken", "note"),
+    [
+        ([], [], "the segment query returned no rows"),
+        ([("c", "1", "Ayu", "true")], [], "every row was rejected: nobody is left to send to"),
+        (rows(1), [rows(1)[0][1]], "everybody who may get this message has it already"),
+    ],
+)
+def test_why_nobody_is_left_is_noted(tmp_path, people, taken, note):
+    assert planned(tmp_path, people, ledger=Ledger(taken=taken)).notes == (note,)
+
+
+def test_what_this_version_does_not_do_yet_is_noted(tmp_path):
+    campaign = replace(CAMPAIGN, log={"treasure_data": {}}, notify={"on": ["failed"]})
+    notes = planned(tmp_path, rows(1), campaign=campaign).notes
+    assert [note.partition(":")[0] for note in notes] == ["log.treasure_data", "notify"]
+
+
+def test_a_window_that_closes_before_the_last_message_is_noted(tmp_path):
+    window = Window(opens=time(8), closes=time(20))
+    campaign = replace(CAMPAIGN, schedule=Schedule(zone="UTC", window=window))
+    late = NOW.replace(hour=19, minute=59, second=58)
+    plan = planned(tmp_path, rows(20), campaign=campaign, now=late)
+    assert plan.notes == (
+        "the window closes before the last message: apply stops then, and goes on next time",
+    )
+    assert planned(tmp_path, rows(5), campaign=campaign, now=late).notes == ()
+
+
+def test_outside_the_window_it_starts_when_it_opens(tmp_path):
+    window = Window(opens=time(8), closes=time(20))
+    campaign = replace(CAMPAIGN, schedule=Schedule(zone="Asia/Jakarta", window=window))
+    plan = planned(tmp_path, rows(11), campaign=campaign, now=NOW.replace(hour=15))
+    assert plan.starts_at == datetime(2026, 3, 21, 1, tzinfo=timezone.utc)
+    assert plan.ends_at - plan.starts_at == timedelta(seconds=2)
+    assert plan.window == "08:00-20:00"
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [
+        ({"id": "2"}, True),
+        ({"status": "PAUSED"}, True),
+        ({"body": "x"}, False),
+        ({"footer": "x"}, False),
+        ({"header": "x", "header_kind": HeaderKind.TEXT}, False),
+        ({"category": "UTILITY"}, False),
+        ({"language": "en"}, False),
+        ({"buttons": (Button(kind=ButtonKind.URL, text="a", url="b"),)}, False),
+    ],
+)
+def test_the_digest_of_a_template_covers_what_people_read(change, is_same):
+    same = planned_template(replace(TEMPLATE, **change)).digest == planned_template(TEMPLATE).digest
+    assert same is is_same

@@ -1,0 +1,99 @@
+"""runner.recipients: a plan's recipients table as deliveries, in bounded batches."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from runner.delivery import Media
+from runner.plan_file import RECIPIENTS
+from runner.recipients import BATCH, count_among, read_deliveries
+from tests.test_plan import PLAN
+
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("recipient_id", pa.string()),
+        ("phone", pa.string()),
+        ("body", pa.list_(pa.string())),
+        ("header", pa.list_(pa.string())),
+        ("media", pa.string()),
+        ("buttons", pa.list_(pa.string())),
+    ]
+)
+
+
+def table(folder, rows):
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / RECIPIENTS, row_group_size=700)
+    return folder
+
+
+def row(number, **changes):
+    return {
+        "row": number,
+        "recipient_id": f"c{number}",
+        "phone": f"62812{number:08d}",
+        "body": [f"Ayu {number}", "X"],
+        "header": [],
+        "media": None,
+        "buttons": [None],
+    } | changes
+
+
+def deliveries(folder, plan=PLAN):
+    return [delivery for batch in read_deliveries(folder, plan) for delivery in batch]
+
+
+def test_each_row_is_the_delivery_that_was_planned(tmp_path):
+    (delivery,) = deliveries(table(tmp_path, [row(7, buttons=["code"], header=["h"])]))
+    assert str(delivery.key) == "promo/once/6281200000007"
+    assert delivery.recipient_id == "c7"
+    message = delivery.message
+    assert (message.name, message.language, message.body) == ("promo", "id", ("Ayu 7", "X"))
+    assert (message.header, message.buttons, message.button_kinds) == (("h",), ("code",), ("URL",))
+    assert message.media is None
+
+
+def test_rows_come_in_their_order_and_in_bounded_batches(tmp_path):
+    folder = table(tmp_path, [row(number) for number in range(2 * BATCH + 1)])
+    batches = list(read_deliveries(folder, PLAN))
+    assert max(map(len, batches)) <= BATCH
+    found = [delivery.recipient_id for batch in batches for delivery in batch]
+    assert found == [f"c{number}" for number in range(2 * BATCH + 1)]
+
+
+def test_no_recipients_are_no_batches(tmp_path):
+    assert deliveries(table(tmp_path, [])) == []
+
+
+def test_a_row_without_a_key_of_its_own_has_an_empty_one(tmp_path):
+    assert deliveries(table(tmp_path, [row(1, recipient_id=None)]))[0].recipient_id == ""
+
+
+def test_a_media_header_has_its_kind_and_the_file_name_of_the_campaign(tmp_path):
+    document = {"template": {"header": {"media": {"column": "url"}, "file_name": "invoice.pdf"}}}
+    plan = replace(PLAN, document=document, template=replace(PLAN.template, header_kind="document"))
+    (delivery,) = deliveries(table(tmp_path, [row(1, media="https://example.com/a.pdf")]), plan)
+    assert delivery.message.media == Media(
+        kind="DOCUMENT", url="https://example.com/a.pdf", file_name="invoice.pdf"
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "count"),
+    [
+        ([], 0),
+        ([[]], 0),
+        ([["999"]], 0),
+        ([["6281200000001", "999"], ["6281200000002"]], 2),
+        ([["6281200000001"], ["6281200000001"]], 1),
+    ],
+)
+def test_the_recipients_among_some_phones_are_counted(tmp_path, others, count):
+    folder = table(tmp_path, [row(number) for number in range(5)])
+    assert count_among(folder, others) == count
+
+
+def test_nobody_is_among_the_recipients_of_an_empty_plan(tmp_path):
+    assert count_among(table(tmp_path, []), [["6281200000001"]]) == 0
