@@ -17,7 +17,7 @@ Figures = list[dict[str, object]]
 
 _BENCHMARKS: dict[str, Callable[[Path], Figures]] = {
     "start": start_up,
-    "engine": lambda folder: [engine(folder, people=5_000)],
+    "engine": lambda folder: [engine(folder, people=20_000)],
     "plan": lambda folder: big_plans(folder, rows=1_000_000),
     "pace": lambda folder: [one_apply(folder, people=600)],
     "two": lambda folder: [two_applies(folder, people=600)],

@@ -50,8 +50,10 @@ def main() -> None:
             FROM {message.over(f"({reading})")}
         """
         judged = f"""
-            SELECT *, CASE WHEN reason IS NULL AND row_number() OVER (PARTITION BY phone, reason ORDER BY row) > 1
-                THEN 'duplicate_phone' ELSE reason END AS verdict
+            SELECT *, CASE
+                WHEN reason IS NULL AND row_number() OVER (PARTITION BY phone, reason ORDER BY row) > 1
+                    THEN 'duplicate_phone'
+                ELSE reason END AS verdict
             FROM ({screened})
         """
         connection.execute(f"COPY ({judged}) TO '{root}/bare.parquet' (FORMAT parquet)")

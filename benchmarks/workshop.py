@@ -50,7 +50,8 @@ _MESSY = """
         SELECT
             'c' || i AS id,
             CASE i %% 20
-                WHEN 0 THEN '+62 812-' || lpad((i %% 9000 + 1000)::VARCHAR, 4, '0') || '-' || lpad((i // 9000 %% 10000)::VARCHAR, 4, '0')
+                WHEN 0 THEN '+62 812-' || substr(lpad(i::VARCHAR, 8, '0'), 1, 4) || '-'
+                    || substr(lpad(i::VARCHAR, 8, '0'), 5)
                 WHEN 1 THEN '0812' || lpad(i::VARCHAR, 8, '0')
                 WHEN 2 THEN '0062812' || lpad(i::VARCHAR, 8, '0')
                 WHEN 3 THEN 'unknown'
@@ -67,8 +68,8 @@ _MESSY = """
 
 _CLEAN = """
     COPY (
-        SELECT 'c' || i AS id, '62812' || lpad((i + %(first)d)::VARCHAR, 8, '0') AS phone, 'Ayu ' || i AS name,
-            i AS points, true AS consent
+        SELECT 'c' || i AS id, '62812' || lpad((i + %(first)d)::VARCHAR, 8, '0') AS phone,
+            'Ayu ' || i AS name, i AS points, true AS consent
         FROM range(%(rows)d) AS numbers(i)
     ) TO '%(path)s' (FORMAT parquet)
 """

@@ -52,8 +52,8 @@ class Watcher(Protocol):
 class Apply:
     """What an apply works with.
 
-    `today` is asked under the lock; `tables` holds the plan's two tables; `rate` is the sender's, in messages a
-    second (None: unlimited); a `rehearsal` does not wait for times.
+    `today` is asked under the lock; `tables` holds the plan's two tables; `rate` is the sender's, in messages
+    a second (None: unlimited); a `rehearsal` does not wait for times.
     """
 
     plan: Plan

@@ -1,4 +1,4 @@
-"""What an apply compares before it sends: is this plan still what was reviewed? Pure but for what it is handed.
+"""What an apply compares before it sends: is this plan still what was reviewed? Pure.
 
 Every comparison is made and shown, also when an earlier one has failed; any that fails refuses the apply.
 """

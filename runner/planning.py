@@ -141,7 +141,7 @@ def make_plan(
                 for name in (plan_file.RECIPIENTS, plan_file.REJECTIONS)
             },
             created_at=circumstances.now,
-            expires_at=circumstances.now + circumstances.expires_after,
+            expires_at=starts_at + circumstances.expires_after,
             git=circumstances.git,
             versions=circumstances.versions,
         )

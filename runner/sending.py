@@ -119,7 +119,7 @@ class Limits:
     leaves at or after `closes_at` (epoch seconds).
     """
 
-    max_in_flight: int = 32
+    max_in_flight: int = 64
     max_failed: Limit | None = None
     attempts: int = 8
     first_backoff: float = 1.0
@@ -156,9 +156,7 @@ class Equipment:
     jitter: random.Random = field(default_factory=random.Random)
 
 
-async def send_all(
-    batches: AsyncIterator[Sequence[Delivery]], tally: Tally, equipment: Equipment
-) -> None:
+async def send_all(batches: AsyncIterator[Sequence[Delivery]], tally: Tally, equipment: Equipment) -> None:
     """Send all `batches`, keeping `tally`; return when all have had their turn or the halt was pulled.
 
     Errors: LedgerError when an intent or outcome cannot be recorded; what is in flight is still awaited.

@@ -17,7 +17,6 @@ from runner import plan_file
 from runner.errors import PlanFileError
 from runner.plan import sealed
 from runner.plan_file import RECIPIENTS, REJECTIONS, extracted_tables, read_plan, sha256_of_file, write_plan
-
 from tests.test_plan import PLAN
 
 

@@ -75,7 +75,9 @@ def test_without_a_window_nothing_closes():
 
 
 TIMES = st.times().map(lambda moment: moment.replace(second=0, microsecond=0))
-MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(lambda naive: naive.replace(tzinfo=UTC))
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(
+    lambda naive: naive.replace(tzinfo=UTC)
+)
 ZONES = st.sampled_from(["Asia/Jakarta", "Asia/Tokyo", "Europe/Berlin", "America/New_York", "UTC"])
 
 

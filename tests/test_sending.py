@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -11,7 +12,6 @@ from runner.departing import Pace
 from runner.errors import ExitCode, LedgerError
 from runner.pacing import PaceState
 from runner.sending import Equipment, Halt, Limits, Stop, StopCause, Tally, exit_code_of, send_all
-
 from tests.virtual_time import VirtualClock, run_virtually
 
 ACCEPTED = Answer(outcome=Outcome.ACCEPTED, rule="accepted", message_id="m")
@@ -169,7 +169,7 @@ def test_a_wait_asked_for_by_the_provider_holds_the_whole_sender():
     world = World(answers=lambda phone, attempt: wait if (phone[-1], attempt) == ("0", 1) else ACCEPTED)
     world.send_all(8)
     arrivals = sorted(world.arrivals)
-    assert max(late - early for early, late in zip(arrivals, arrivals[1:], strict=False)) > 18
+    assert max(late - early for early, late in pairwise(arrivals)) > 18
 
 
 def test_a_bad_token_stops_the_run_with_nothing_lost():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 #: What a person may say of an unknown delivery, and the state it then has.
 _WORDS = {"accepted": State.ACCEPTED, "refused": State.REFUSED, "send-again": State.RETRY}
-_SHOWN = 20
+_SHOWN = 100
 
 
 @click.command(name="resolve")
@@ -31,8 +32,9 @@ _SHOWN = 20
 @click.option("--as", "word", type=click.Choice(list(_WORDS)), help="What became of them.")
 @click.option("--note", default="", help="How you know; kept in the ledger.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--show-phones", is_flag=True, help="List whole phones, to look them up; on a terminal only.")
 @click.option("--sandbox", is_flag=True, help="In the rehearsals' ledger.")
-def command(
+def command(  # noqa: PLR0913, PLR0917 - click passes each option by name
     campaign: str,
     occurrence: str,
     phone: str | None,
@@ -40,6 +42,7 @@ def command(
     word: str | None,
     note: str,
     as_json: bool,
+    show_phones: bool,
     sandbox: bool,
 ) -> None:
     """List the unknown deliveries of CAMPAIGN, or say what became of them.
@@ -49,11 +52,13 @@ def command(
     """
     from runner.ledger import open_ledger
 
+    if show_phones and not sys.stdout.isatty():
+        raise UsageError("--show-phones is for a terminal", hint="a file or a pipe gets masked phones")
     with open_workplace(rehearsal=sandbox) as workplace:
         url, root = workplace.project.ledger, workplace.project.root
         with closing(open_ledger(url, root=root, read_only=word is None)) as ledger:
             if word is None:
-                _list(ledger, campaign, occurrence, as_json=as_json)
+                _list(ledger, campaign, occurrence, as_json=as_json, show_phones=show_phones)
                 return
             digits = _whom(phone, everyone=everyone)
             settled = ledger.resolve(
@@ -87,10 +92,15 @@ def _whom(phone: str | None, *, everyone: bool) -> str | None:
     return reading.phone
 
 
-def _list(ledger: Ledger, campaign: str, occurrence: str, *, as_json: bool) -> None:
+def _list(ledger: Ledger, campaign: str, occurrence: str, *, as_json: bool, show_phones: bool) -> None:
     unknowns = ledger.unknowns(campaign, occurrence, _SHOWN + 1)
     rows = [
-        {"phone": mask_phone(row.key.phone), "recipient": row.recipient_id, "rule": row.rule, "run": row.run}
+        {
+            "phone": row.key.phone if show_phones else mask_phone(row.key.phone),
+            "recipient": row.recipient_id,
+            "rule": row.rule,
+            "run": row.run,
+        }
         for row in unknowns[:_SHOWN]
     ]
     if as_json:

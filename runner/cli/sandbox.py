@@ -24,7 +24,7 @@ _ANSWERS = ("200", "201", "bare-array", "no-id")
 @click.command(name="sandbox")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; 0 takes a free one.")
 @click.option("--latency", default="0ms", show_default=True, help="Time to answer: 300ms, 300ms+-20ms.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME[:SHARE][:ARG]", help="A fault; repeatable.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME[:WHEN][:ARG]", help="A fault; repeatable.")
 @click.option("--limit", default="5", show_default=True, help="Messages a second, or `none`.")
 @click.option(
     "--over-limit", type=click.Choice(_OVER_LIMIT), default="429", help="The answer over the limit."

@@ -37,9 +37,13 @@ def _show(files: Sequence[Path], problems: Sequence[Problem], *, as_json: bool) 
     for problem in problems:
         output.say(str(problem))
     if problems:
-        output.say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {len(files)} files")
+        output.say(f"{_count(problems, 'problem')} in {_count(files, 'file')}")
     else:
-        output.show(f"{len(files)} campaign file{'s' if len(files) != 1 else ''}: no problems")
+        output.show(f"{_count(files, 'campaign file')}: no problems")
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _document(problem: Problem) -> dict[str, object]:

@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
-
 #: A line is on its way to the file within so many seconds of the next one; the ledger is the durable record.
 _FLUSH_EVERY = 0.2
 

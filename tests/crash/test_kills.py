@@ -38,7 +38,9 @@ def sending(project, start_sandbox, run):
     """A project with 300 planned messages, about three seconds of sending, and its sandbox."""
     rate = "100/s"
     text = RUNNER_YML % {"url": "http://127.0.0.1:9", "rate": rate}
-    project.write("runner.yml", text.replace(f'rate: "{rate}"', f'rate: "{rate}", max_in_flight: {IN_FLIGHT}'))
+    project.write(
+        "runner.yml", text.replace(f'rate: "{rate}"', f'rate: "{rate}", max_in_flight: {IN_FLIGHT}')
+    )
     project.people(people(300))
     sandbox = start_sandbox("--limit", "none", "--latency", "40ms+-30ms")
     assert run("plan", "promo.yml").code == 0
