@@ -116,29 +116,21 @@ def review(root, base):
     return result.returncode, text, result.stderr
 
 
-def test_only_the_campaigns_that_a_branch_changes_are_planned(branch):
+def test_only_the_campaigns_that_a_branch_changes_are_planned_and_no_file_name_is_run(branch):
     root, git, base = branch
     path = root / "campaigns/order_update.yml"
-    path.write_text(
-        path.read_text(encoding="utf-8").replace("default: there", "default: you"), encoding="utf-8"
-    )
-    git("commit", "-qam", "change")
-    code, summary, said = review(root, base)
-    assert code == 0, said
-    assert re.findall(r"^### `(\w+)`", summary, re.MULTILINE) == ["order_update_2026_11"]
-    assert "1,711 to send" in summary
-
-
-def test_a_file_name_of_the_branch_is_never_run(branch):
-    root, git, base = branch
-    text = (root / "campaigns/order_update.yml").read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("default: there", "default: you"), encoding="utf-8")
     hostile = root / "campaigns/$(touch pwned)`touch pwned`; touch pwned #.yml"
-    hostile.write_text(text.replace("campaign: order_update_2026_11", "campaign: other"), encoding="utf-8")
+    hostile.write_text(text.replace("order_update_2026_11", "other"), encoding="utf-8")
     git("add", ".")
-    git("commit", "-qm", "hostile")
+    git("commit", "-qm", "change")
     code, summary, said = review(root, base)
     assert code == 0, said
-    assert summary.startswith("### `other` · 1,711 to send")
+    assert sorted(re.findall(r"^### `(\w+)` · 1,711 to send$", summary, re.MULTILINE)) == [
+        "order_update_2026_11",
+        "other",
+    ]
     assert not list(root.rglob("pwned"))
 
 

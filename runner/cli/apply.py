@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 Loaded = TypeVar("Loaded")
 
+#: How long one thread may keep the interpreter from another that asks for it, in seconds.
+_SWITCH_SECONDS = 0.001
 #: How many objects more than are gone make the garbage collector look.
 _COLLECT_AFTER = 50_000
 
@@ -128,7 +131,7 @@ def _apply_plan(
 
     with ApplyWatcher(plan, workplace, auto_approve=auto_approve) as watcher:
         try:
-            with _calm_collector():
+            with _tuned_interpreter():
                 report = asyncio.run(_apply(workplace, path, plan, watcher))
         except RunnerError as error:
             failure, code = error, error.exit_code
@@ -144,12 +147,15 @@ def _apply_plan(
 
 
 @contextmanager
-def _calm_collector() -> Iterator[None]:
-    """Let the garbage collector pass over what the libraries loaded, and look seldom, for the length of a run.
+def _tuned_interpreter() -> Iterator[None]:
+    """Tune the interpreter to a run, for as long as it lasts.
 
-    A run makes many short-lived objects and no cycles; looking at all after each few hundred takes a tenth.
+    A run makes many short-lived objects and no cycles: for the garbage collector to look at all that the
+    libraries loaded after each few hundred takes a tenth of the speed. And the ledger's thread asks for the
+    interpreter several times a commit: to wait 5 ms for it each time would make a commit long.
     """
-    before = gc.get_threshold()
+    before, switching = gc.get_threshold(), sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, 20, 100)
@@ -158,6 +164,7 @@ def _calm_collector() -> Iterator[None]:
     finally:
         # What stays frozen at the end of the process, DuckDB's binding reports as leaks on stderr.
         gc.set_threshold(*before)
+        sys.setswitchinterval(switching)
         gc.unfreeze()
 
 

@@ -63,6 +63,25 @@ async def ledger_thread(url: str, root: Path) -> AsyncIterator[LedgerThread]:
             await loop.run_in_executor(thread, ledger.close)
 
 
+class _Group:
+    """Intents and outcomes that are committed together; `done` says so, or why not, to all that wait.
+
+    One future for all is cheaper than one for each. Who waits is cancelled with all others, when a run
+    is ended at once, or not at all: so nobody minds that to cancel one of them cancels the future.
+    """
+
+    __slots__ = ("done", "intents", "outcomes", "recorded")
+
+    def __init__(self) -> None:
+        self.intents: list[Intent] = []
+        self.outcomes: list[Settlement] = []
+        self.recorded: list[bool] = []
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def __len__(self) -> int:
+        return len(self.intents) + len(self.outcomes)
+
+
 class GroupCommit:
     """The journal of one run: each call returns once its intent or outcome is on disk."""
 
@@ -71,64 +90,48 @@ class GroupCommit:
         self._token = token
         self._run = run
         self._now = now
-        self._intents: list[tuple[Intent, asyncio.Future[bool]]] = []
-        self._outcomes: list[tuple[Settlement, asyncio.Future[None]]] = []
+        self._gathering: _Group | None = None
         self._committing: asyncio.Task[None] | None = None
 
     async def intend(self, delivery: Delivery) -> bool:
         """Record the intent to send; False when the delivery has an account already."""
-        intent = Intent(key=delivery.key, recipient_id=delivery.recipient_id, run=self._run)
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._intents.append((intent, future))
-        self._wake()
-        return await future
+        group = self._group()
+        place = len(group.intents)
+        group.intents.append(Intent(key=delivery.key, recipient_id=delivery.recipient_id, run=self._run))
+        await group.done
+        return group.recorded[place]
 
     async def settle(self, delivery: Delivery, answer: Answer) -> None:
         """Record what the send came to."""
-        settlement = Settlement(key=delivery.key, run=self._run, answer=answer)
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._outcomes.append((settlement, future))
-        self._wake()
-        await future
+        group = self._group()
+        group.outcomes.append(Settlement(key=delivery.key, run=self._run, answer=answer))
+        await group.done
 
-    def _wake(self) -> None:
+    def _group(self) -> _Group:
+        """Return the group that is gathering, and see to it that it will be committed."""
+        if self._gathering is None:
+            self._gathering = _Group()
         if self._committing is None:
             self._committing = asyncio.ensure_future(self._commit_all())
+        return self._gathering
 
     async def _commit_all(self) -> None:
-        while self._intents or self._outcomes:
-            intents, self._intents = self._intents, []
-            outcomes, self._outcomes = self._outcomes, []
-            await self._commit(intents, outcomes)
-            if len(intents) + len(outcomes) >= _CROWD:
+        while (group := self._gathering) is not None:
+            self._gathering = None
+            await self._commit(group)
+            if len(group) >= _CROWD:
                 await asyncio.sleep(_GATHERING)
         self._committing = None
 
-    async def _commit(
-        self,
-        intents: list[tuple[Intent, asyncio.Future[bool]]],
-        outcomes: list[tuple[Settlement, asyncio.Future[None]]],
-    ) -> None:
-        wanted = [intent for intent, _ in intents]
-        settled = [settlement for settlement, _ in outcomes]
+    async def _commit(self, group: _Group) -> None:
         now = self._now()
         try:
-            recorded = await self._thread.call(lambda led: led.commit(self._token, wanted, settled, now))
+            group.recorded = await self._thread.call(
+                lambda ledger: ledger.commit(self._token, group.intents, group.outcomes, now)
+            )
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting send has to hear of it
-            for _, intended in intents:
-                _fail(intended, error)
-            for _, recorded_outcome in outcomes:
-                _fail(recorded_outcome, error)
-            return
-        for (_, intended), is_recorded in zip(intents, recorded, strict=True):
-            if not intended.done():
-                intended.set_result(is_recorded)
-        for _, recorded_outcome in outcomes:
-            if not recorded_outcome.done():
-                recorded_outcome.set_result(None)
-
-
-def _fail(future: asyncio.Future[bool] | asyncio.Future[None], error: Exception) -> None:
-    """Let a waiting send hear of the error, unless it was cancelled meanwhile."""
-    if not future.done():
-        future.set_exception(error)
+            if not group.done.done():
+                group.done.set_exception(error)
+        else:
+            if not group.done.done():
+                group.done.set_result(None)

@@ -44,6 +44,8 @@ _RESOLVABLE = {State.ACCEPTED, State.REFUSED, State.RETRY}
 
 #: One entry of `settle_deliveries`, as the statement says.
 _Settled = tuple[int, str, int, str, str, "str | None", "int | None", "str | None", "str | None"]
+#: One entry of `add_deliveries`, as the statement says.
+_Intended = tuple[int, str, str, int, int]
 #: Changes of the counts, by (plan, state, rule); an intent has no rule yet.
 _Tally = Counter[tuple[int, str, str]]
 
@@ -299,16 +301,24 @@ class SqliteLedger:
             (scope.occurrence_id, intent.key.phone, intent.recipient_id, scope.plan_id, intent.run)
             for scope, intent in zip(scopes, intents, strict=True)
         ]
-        added = self._file.run("add_deliveries", {"intents": json.dumps(group), "now": now})
-        fresh = set(added.fetchall())
-        recorded = []
-        for scope, intent in zip(scopes, intents, strict=True):
-            is_fresh = (key := (scope.occurrence_id, intent.key.phone)) in fresh
-            fresh.discard(key)
-            is_recorded = is_fresh or self._intend_again(scope, intent, now, tally)
-            tally[scope.plan_id, State.INTENT.value, ""] += is_recorded
-            recorded.append(is_recorded)
-        return recorded
+        self._file.run("save", {})
+        if self._add(group, now) == len(group):
+            for scope in scopes:
+                tally[scope.plan_id, State.INTENT.value, ""] += 1
+            return [True] * len(group)
+        # Some keys are taken, or are tried again. Which ones, only one by one tells.
+        self._file.run("undo", {})
+        pairs = zip(scopes, intents, group, strict=True)
+        return [self._intend_one(scope, intent, entry, now, tally) for scope, intent, entry in pairs]
+
+    def _add(self, group: Sequence[_Intended], now: float) -> int:
+        """Record first intents; return how many there are: fewer than asked for where keys are taken."""
+        return self._file.run("add_deliveries", {"intents": json.dumps(group), "now": now}).rowcount
+
+    def _intend_one(self, scope: _Scope, intent: Intent, entry: _Intended, now: float, tally: _Tally) -> bool:
+        is_recorded = bool(self._add([entry], now)) or self._intend_again(scope, intent, now, tally)
+        tally[scope.plan_id, State.INTENT.value, ""] += is_recorded
+        return is_recorded
 
     def _intend_again(self, scope: _Scope, intent: Intent, now: float, tally: _Tally) -> bool:
         """Record the intent of another attempt, if the last one was refused for now."""

@@ -23,6 +23,9 @@ Parameters = Mapping[str, Any]
 
 BATCH = 10_000
 
+#: Between two tries to turn WAL on, in seconds.
+_WAL_WAIT = 0.01
+
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer, nor the writer for them
     "PRAGMA synchronous = FULL",  # a commit is on disk before it returns: the whole promise rests on it
@@ -128,8 +131,7 @@ def open_file(path: Path, *, busy_seconds: float, clock: Callable[[], float] = t
         connection = _connect(f"{path.as_uri()}?mode=rw", busy_seconds)
         with _closed_on_error(connection):
             _check_version(connection, path)
-            for setting in _SETTINGS:
-                connection.execute(setting)
+            _configure(connection, busy_seconds)
             _migrate(connection, clock())
             return SqliteFile(connection, path, _statements())
 
@@ -189,6 +191,21 @@ def _create(path: Path) -> None:
 
 def _connect(uri: str, busy_seconds: float) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=busy_seconds, isolation_level=None)
+
+
+def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:
+    """Set what the promise rests on. SQLite does not wait for another process to turn WAL on: this does."""
+    deadline = time.monotonic() + busy_seconds
+    while True:
+        try:
+            for setting in _SETTINGS:
+                connection.execute(setting)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_WAIT)
+        else:
+            return
 
 
 def _empty(path: Path) -> SqliteFile:

@@ -75,7 +75,14 @@ INSERT INTO deliveries (occurrence_id, phone, recipient_id, plan_id, run_id, sta
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'intent', 1, :now
 FROM json_each(:intents) WHERE true
 ON CONFLICT (occurrence_id, phone) DO NOTHING
-RETURNING occurrence_id, phone
+
+-- name: save
+-- Begin what may have to be undone within a transaction.
+SAVEPOINT group_of_intents
+
+-- name: undo
+-- Undo what was done since.
+ROLLBACK TO group_of_intents
 
 -- name: retriable
 -- Find a delivery that was refused for now: the only kind that may be sent again.

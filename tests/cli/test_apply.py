@@ -371,19 +371,24 @@ def damage_edit(path):
             archive.writestr(name, data)
 
 
-@pytest.mark.parametrize("damage", [damage_truncate, damage_flip, damage_edit])
-def test_a_plan_file_cut_short_or_edited_is_refused_and_the_next_one_applied(project, sandbox, run, damage):
-    run("plan", "promo.yml", "-o", "bad.plan")
+def test_plan_files_cut_short_or_edited_are_refused_and_the_next_one_is_applied(project, sandbox, run):
     project.campaign(CAMPAIGN.replace("campaign: promo", "campaign: other"), name="other.yml")
+    run("plan", "promo.yml", "-o", "0.plan")
     run("plan", "other.yml", "-o", "good.plan")
-    damage(project.root / "bad.plan")
-    result = run("apply", "bad.plan", "good.plan", "--auto-approve", "--json")
-    bad, good = result.json["runs"]
+    damages = [damage_truncate, damage_flip, damage_edit]
+    whole = (project.root / "0.plan").read_bytes()
+    names = [f"{number}.plan" for number in range(len(damages))]
+    for name, damage in zip(names, damages, strict=True):
+        (project.root / name).write_bytes(whole)
+        damage(project.root / name)
+    result = run("apply", *names, "good.plan", "--auto-approve", "--json")
+    *bad, good = result.json["runs"]
     assert "Traceback" not in result.err
-    assert "bad.plan" in bad["error"]["message"]
-    assert "runner plan" in bad["error"]["hint"]
-    assert (bad["exit_code"], good["exit_code"], result.code) == (1, 0, 1)
-    assert good["accepted"] == 2
+    for name, entry in zip(names, bad, strict=True):
+        assert entry["error"]["message"].startswith(f"{name}: ")
+        assert "runner plan" in entry["error"]["hint"]
+        assert (entry["run"], entry["exit_code"]) == (None, 1)
+    assert (good["accepted"], good["exit_code"], result.code) == (2, 0, 1)
     assert {message["tag1"].split("/")[0] for message in sandbox.messages()} == {"other"}
 
 
@@ -590,6 +595,16 @@ def test_ctrl_c_at_the_question_ends_it_at_once(project, sandbox, plan):
     assert "Traceback" not in screen
     assert "interrupted" in screen
     assert sandbox.stats()["total"] == 0
+
+
+def test_a_process_of_its_own_says_nothing_but_our_lines(project, sandbox):
+    command = [sys.executable, "-m", "runner", "apply", "promo.yml", "--auto-approve"]
+    result = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert result.stderr.splitlines()[-2:] == [
+        "promo: 2 to send = 2 accepted + 0 refused + 0 unknown + 0 remaining",
+        "  each message's outcome: .runner/runs/promo.once.1.jsonl",
+    ]
 
 
 def test_a_second_ctrl_c_ends_at_once_and_leaves_unknowns_not_losses(project, sandbox, plan, apply):

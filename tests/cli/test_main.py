@@ -1,9 +1,11 @@
 """The `runner` command itself: its helps, its errors, and what it does when nobody listens."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +134,19 @@ def test_an_interrupt_ends_with_130(run, project, monkeypatch):
     result = run("status", "--json")
     assert result.code == 130
     assert result.json["error"]["message"].startswith("interrupted")
+
+
+def test_in_this_process_too_a_reader_that_goes_away_is_no_traceback(project, monkeypatch):
+    def gone(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(workplace, "make_private", gone)
+    with Path(os.devnull).open("w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        with pytest.raises(SystemExit) as info:
+            main.main(["status"])
+    assert info.value.code == 1
 
 
 @pytest.mark.parametrize("streams", ["stdout", "both"])

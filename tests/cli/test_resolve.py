@@ -1,7 +1,10 @@
 """`runner resolve`: a person's word on deliveries whose outcome is unknown."""
 
+import sys
+
 import pytest
 
+from runner.cli import resolve
 from tests.cli.conftest import accounts
 from tests.conftest import mobiles, people
 
@@ -59,36 +62,30 @@ def test_send_again_puts_them_into_the_next_plan_and_no_other(unknowns, run, pla
     assert plan()["to_send"] == 0
 
 
-@pytest.mark.parametrize("written", ["+62 812-3000-0001", "6281230000001", "00 62 812 3000 0001"])
-def test_one_person_is_chosen_by_phone_in_any_writing(unknowns, run, written):
-    result = run("resolve", "promo", "--phone", written, "--as", "refused")
-    assert result.out == "1 unknown delivery settled as refused\n"
-    assert len(run("resolve", "promo", "--json").json["unknown"]) == 2
+def test_one_person_is_chosen_by_phone_in_any_writing(unknowns, run):
+    for written in ("+62 812-3000-0000", "6281230000001", "00 62 812 3000 0002"):
+        result = run("resolve", "promo", "--phone", written, "--as", "refused")
+        assert result.out == "1 unknown delivery settled as refused\n"
+    nobody = run("resolve", "promo", "--phone", mobiles(5)[4], "--as", "refused", "--json")
+    assert nobody.json["settled"] == 0
+    assert run("resolve", "promo", "--json").json["unknown"] == []
 
 
-def test_a_phone_that_has_no_unknown_delivery_settles_nothing(unknowns, run):
-    result = run("resolve", "promo", "--phone", mobiles(5)[4], "--as", "refused", "--json")
-    assert result.json["settled"] == 0
-
-
-@pytest.mark.parametrize("whom", [[], ["--all", "--phone", "6281230000001"]])
-def test_it_must_be_said_whom_exactly(unknowns, run, whom):
-    result = run("resolve", "promo", *whom, "--as", "accepted")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--as", "accepted"], "say whom: --phone or --all"),
+        (["--all", "--phone", "6281230000001", "--as", "accepted"], "say whom: --phone or --all"),
+        (["--phone", "81230000001234", "--as", "accepted"], "--phone is not a mobile number"),
+        (["--all", "--as", "delivered"], "'accepted', 'refused', 'send-again'"),
+        (["--show-phones"], "--show-phones is for a terminal"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_no_phone_is_repeated(project, run, words, message):
+    result = run("resolve", "promo", *words)
     assert result.code == 1
-    assert "say whom: --phone or --all" in result.err
-
-
-def test_a_phone_that_cannot_be_read_is_not_repeated_in_the_error(unknowns, run):
-    result = run("resolve", "promo", "--phone", "81230000001234", "--as", "accepted")
-    assert result.code == 1
-    assert "81230000001234" not in result.err
-    assert "--phone is not a mobile number" in result.err
-
-
-def test_a_word_that_is_none_is_refused(unknowns, run):
-    result = run("resolve", "promo", "--all", "--as", "delivered")
-    assert result.code == 1
-    assert "'accepted', 'refused', 'send-again'" in result.err
+    assert message in result.err
+    assert "81230000001" not in result.err
 
 
 def test_who_said_it_and_why_stays_in_the_history(unknowns, run, monkeypatch):
@@ -99,10 +96,13 @@ def test_who_said_it_and_why_stays_in_the_history(unknowns, run, monkeypatch):
     assert message["outcomes"][-1]["detail"] == "seen in the console"
 
 
-def test_more_than_twenty_are_cut_short(project, sandbox, plan, apply, run):
-    project.people(people(22))
-    sandbox.faults("reset-before-accept")
-    plan()
-    apply()
+def test_whole_phones_are_shown_at_a_terminal_only(unknowns, run, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    lines = run("resolve", "promo", "--show-phones").out.splitlines()
+    assert [line.split()[0] for line in lines] == unknowns
+
+
+def test_a_long_list_is_cut_short(unknowns, run, monkeypatch):
+    monkeypatch.setattr(resolve, "_SHOWN", 2)
     lines = run("resolve", "promo").out.splitlines()
-    assert (len(lines), lines[-1]) == (21, "... and more")
+    assert (len(lines), lines[-1]) == (3, "... and more")

@@ -1,7 +1,11 @@
 """`runner status`: what became of every campaign's messages, as the ledger has it."""
 
 import sqlite3
+import time
 
+from runner.ledger import open_ledger
+from runner.ledger.interface import lock_name
+from runner.ledger.liveness import this_process
 from tests.cli.conftest import accounts
 from tests.conftest import CAMPAIGN, mobiles, people
 
@@ -66,6 +70,16 @@ def test_a_run_that_was_killed_is_called_so(project, sandbox, run):
         connection.execute("UPDATE runs SET ended_at = NULL, exit_code = NULL")
     connection.close()
     assert "run 1 was killed" in run("status").out
+
+
+def test_an_occurrence_that_is_being_applied_says_by_whom(project, sandbox, run):
+    run("apply", "promo.yml", "--auto-approve")
+    ledger = open_ledger("sqlite:///.runner/ledger.db", root=project.root)
+    token = ledger.acquire(lock_name("promo", "once"), this_process("dewi"), time.time())
+    assert "being applied by dewi@" in run("status").out
+    assert run("status", "--json").json["occurrences"][0]["applied_by"].startswith("dewi@")
+    ledger.release(token)
+    ledger.close()
 
 
 def test_a_ledger_that_is_no_ledger_is_a_clear_error(project, run):
