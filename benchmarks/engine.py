@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.workshop import KEY, SENDER, make_project, messages, sandbox
 
-_IN_FLIGHT = 64
+_IN_FLIGHT = 128
 
 
 def engine(folder: Path, people: int) -> dict[str, object]:

@@ -20,7 +20,7 @@ SENDER = "60110000001"
 
 _RUNNER_YML = """\
 providers:
-  ada: {url: "http://127.0.0.1:9", sender: "%(sender)s", rate: "%(rate)s", max_in_flight: 64}
+  ada: {url: "http://127.0.0.1:9", sender: "%(sender)s", rate: "%(rate)s"}
 suppression: [never.csv]
 sandbox: {templates: templates.json}
 """

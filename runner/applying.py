@@ -22,8 +22,21 @@ from runner.ledger.interface import Counts, Holder, Ledger, LockToken, lock_name
 from runner.ledger.journal import GroupCommit, LedgerThread
 from runner.plan import Plan
 from runner.recipients import count_among, read_deliveries
-from runner.sending import Carrier, Equipment, Event, Halt, Limits, Stop, Tally, exit_code_of, send_all
+from runner.sending import (
+    Carrier,
+    Equipment,
+    Event,
+    Halt,
+    Limits,
+    Stop,
+    Tally,
+    exit_code_of,
+    failures_exceeded,
+    send_all,
+)
 
+#: The rules by which a gate of ours refuses a delivery at send time.
+GATE_RULES = ("suppressed", "frequency_cap")
 #: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
 
@@ -106,7 +119,7 @@ async def apply_plan(apply: Apply) -> Report:
         if tally.remaining == 0:
             await apply.ledger.call(lambda ledger: ledger.finish_plan(token, plan.digest, apply.clock.now()))
             return await _nothing_left(apply)
-        await _compare(apply)
+        await _compare(apply, tally)
         if not apply.watcher.confirmed(tally):
             raise Refusal("not confirmed: nothing was sent")
         return await _run(apply, token, tally)
@@ -117,9 +130,13 @@ async def _nothing_left(apply: Apply) -> Report:
     return Report(plan=apply.plan, run=None, counts=counts, stop=None, exit_code=ExitCode.DONE)
 
 
-async def _compare(apply: Apply) -> None:
+async def _compare(apply: Apply, tally: Tally) -> None:
     moved = await apply.ledger.call(lambda ledger: _moved(ledger, apply))
     comparisons = compare(apply.plan, await apply.today(moved), rehearsal=apply.rehearsal)
+    exceeded = failures_exceeded(tally, apply.limits.max_failed)
+    if exceeded:
+        remedy = "look at what was refused, then plan again: those who are left get a plan of their own"
+        comparisons.append(Comparison(what="guard", holds=False, found=exceeded, remedy=remedy))
     apply.watcher.compared(comparisons)
     broken = failed(comparisons)
     if broken:
@@ -195,6 +212,7 @@ async def _tally(apply: Apply) -> Tally:
         accepted=counts.accepted,
         refused=counts.refused,
         unknown=counts.unknown,
+        barred=sum(counts.refused_by_rule.get(rule, 0) for rule in GATE_RULES),
     )
 
 

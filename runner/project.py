@@ -32,7 +32,7 @@ class ProviderSettings:
     url: str | None
     sender: str
     rate: Rate
-    max_in_flight: int = 64
+    max_in_flight: int = 128
     read_timeout: float = 60.0
     options: Mapping[str, Any] = field(default_factory=dict)
 

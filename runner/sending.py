@@ -91,13 +91,17 @@ class Halt:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """The accounts of a plan so far, however often it was resumed: to_send = their sum + remaining."""
+    """The accounts of a plan so far, however often it was resumed: to_send = their sum + remaining.
+
+    `barred` are those among the refused whom a gate of ours kept from being sent to.
+    """
 
     to_send: int
     accepted: int = 0
     refused: int = 0
     unknown: int = 0
     in_flight: int = 0
+    barred: int = 0
 
     @property
     def known(self) -> int:
@@ -119,7 +123,7 @@ class Limits:
     leaves at or after `closes_at` (epoch seconds).
     """
 
-    max_in_flight: int = 64
+    max_in_flight: int = 128
     max_failed: Limit | None = None
     attempts: int = 8
     first_backoff: float = 1.0
@@ -176,6 +180,16 @@ def exit_code_of(tally: Tally, stop: Stop | None) -> ExitCode:
     return ExitCode.UNSETTLED if tally.refused or tally.unknown else ExitCode.DONE
 
 
+def failures_exceeded(tally: Tally, limit: Limit | None) -> str | None:
+    """Return what is wrong when more of a plan was refused by the provider than `limit` allows."""
+    refused, known = tally.refused - tally.barred, tally.known - tally.barred
+    if limit is None or (limit.share is not None and known < ENOUGH_OUTCOMES):
+        return None
+    if not limit.exceeded(refused, known):
+        return None
+    return f"guards.max_failed is {limit}: {refused} of {known} were refused"
+
+
 class _Run:
     """One run's moving parts: the source of deliveries, the tally, and the provider's recent mood."""
 
@@ -226,6 +240,7 @@ class _Run:
         answer = Answer(outcome=Outcome.REFUSED, rule=rule)
         await self._intend(delivery)
         await self._with.journal.settle(delivery, answer)
+        self._tally.barred += 1
         self._account(delivery, 0, answer)
 
     async def _send_once(self, delivery: Delivery, attempt: int) -> Answer | None:
@@ -293,12 +308,9 @@ class _Run:
         self._judge_failures()
 
     def _judge_failures(self) -> None:
-        limit, tally = self._with.limits.max_failed, self._tally
-        if limit is None or (limit.share is not None and tally.known < ENOUGH_OUTCOMES):
-            return
-        if limit.exceeded(tally.refused, tally.known):
-            detail = f"guards.max_failed is {limit}: {tally.refused} of {tally.known} were refused"
-            self._with.halt.pull(StopCause.GUARD, detail)
+        exceeded = failures_exceeded(self._tally, self._with.limits.max_failed)
+        if exceeded:
+            self._with.halt.pull(StopCause.GUARD, exceeded)
 
     async def _back_off(self, attempt: int, answer: Answer) -> None:
         limits = self._with.limits

@@ -235,6 +235,12 @@ def test_a_gate_at_send_time_only_shrinks_the_list():
     assert {event.answer.rule for event in events} == {"accepted", "suppressed"}
 
 
+def test_whom_a_gate_keeps_back_is_no_failure_of_the_provider():
+    world = World()
+    tally = world.send_all(200, gate=lambda _: "suppressed", max_failed=Limit(share=0.05))
+    assert (tally.refused, tally.barred, world.halt.stop) == (200, 200, None)
+
+
 def test_a_delivery_with_an_account_under_another_plan_is_never_sent():
     world = World(taken={"6281200000003"})
     with pytest.raises(LedgerError, match=r"6281\*\*\*\*0003 has an account under another plan"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError
+from runner.masking import harmless
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,14 +22,6 @@ FORMAT = 1
 #: Columns of a report that is not on a terminal: a file or a pipe has no edge.
 _WIDE = 160
 
-_HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
-_HARMLESS |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-
-
-def harmless(text: str) -> str:
-    """Return `text` with control characters and text-direction overrides made visible, for a terminal."""
-    return text.translate(_HARMLESS)
-
 
 def say(text: str) -> None:
     """Write a line for people, to stderr."""
@@ -37,7 +30,7 @@ def say(text: str) -> None:
 
 def show(text: str) -> None:
     """Write a command's result, to stdout."""
-    print(text, flush=True)
+    print(harmless(text), flush=True)
 
 
 def show_json(document: Mapping[str, Any]) -> None:

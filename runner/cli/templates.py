@@ -8,6 +8,7 @@ import click
 
 from runner.cli import output
 from runner.cli.workplace import open_workplace
+from runner.masking import harmless
 from runner.template import Template, placeholders
 
 
@@ -57,8 +58,6 @@ def _show(rows: list[dict[str, Any]]) -> None:
     table.add_column("variables", justify="right")
     table.add_column("buttons")
     for row in rows:
-        cells = [
-            output.harmless(str(row[key])) for key in ("name", "language", "status", "category", "header")
-        ]
+        cells = [harmless(str(row[key])) for key in ("name", "language", "status", "category", "header")]
         table.add_row(*cells, str(row["variables"]), ", ".join(row["buttons"]))
     output.show_rich(table)
