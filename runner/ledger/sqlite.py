@@ -42,10 +42,6 @@ _INTERRUPTED = Answer(
 )
 _RESOLVABLE = {State.ACCEPTED, State.REFUSED, State.RETRY}
 
-#: One entry of `settle_deliveries`, as the statement says.
-_Settled = tuple[int, str, int, str, str, "str | None", "int | None", "str | None", "str | None"]
-#: One entry of `add_deliveries`, as the statement says.
-_Intended = tuple[int, str, str, int, int]
 #: Changes of the counts, by (plan, state, rule); an intent has no rule yet.
 _Tally = Counter[tuple[int, str, str]]
 
@@ -271,18 +267,16 @@ class SqliteLedger:
             state = self._pace(sender, now).held(now, seconds)
             self._file.run("set_pace", {"sender": sender, **asdict(state)})
 
-    # Within a transaction
-
     def _settle(self, outcomes: Sequence[Settlement], now: float, tally: _Tally) -> None:
         settled = []
         for settlement in outcomes:
             scope, answer = self._scope(settlement.run, settlement.key), settlement.answer
-            settled.append(_settled(scope.occurrence_id, settlement.key.phone, settlement.run, answer))
+            settled.append(rows.settled(scope.occurrence_id, settlement.key.phone, settlement.run, answer))
             tally[scope.plan_id, State.INTENT.value, ""] -= 1
             tally[scope.plan_id, answer.outcome.value, answer.rule] += 1
         self._write_outcomes(settled, State.INTENT, now)
 
-    def _write_outcomes(self, settled: Sequence[_Settled], before: State, now: float) -> None:
+    def _write_outcomes(self, settled: Sequence[rows.Settled], before: State, now: float) -> None:
         if not settled:
             return
         group = {"settled": json.dumps(settled), "before": before.value, "now": now}
@@ -308,17 +302,15 @@ class SqliteLedger:
             return [True] * len(group)
         # Some keys are taken, or are tried again. Which ones, only one by one tells.
         self._file.run("undo", {})
-        pairs = zip(scopes, intents, group, strict=True)
-        return [self._intend_one(scope, intent, entry, now, tally) for scope, intent, entry in pairs]
+        recorded = []
+        for scope, intent, entry in zip(scopes, intents, group, strict=True):
+            recorded.append(bool(self._add([entry], now)) or self._intend_again(scope, intent, now, tally))
+            tally[scope.plan_id, State.INTENT.value, ""] += recorded[-1]
+        return recorded
 
-    def _add(self, group: Sequence[_Intended], now: float) -> int:
+    def _add(self, group: Sequence[rows.Intended], now: float) -> int:
         """Record first intents; return how many there are: fewer than asked for where keys are taken."""
         return self._file.run("add_deliveries", {"intents": json.dumps(group), "now": now}).rowcount
-
-    def _intend_one(self, scope: _Scope, intent: Intent, entry: _Intended, now: float, tally: _Tally) -> bool:
-        is_recorded = bool(self._add([entry], now)) or self._intend_again(scope, intent, now, tally)
-        tally[scope.plan_id, State.INTENT.value, ""] += is_recorded
-        return is_recorded
 
     def _intend_again(self, scope: _Scope, intent: Intent, now: float, tally: _Tally) -> bool:
         """Record the intent of another attempt, if the last one was refused for now."""
@@ -347,7 +339,7 @@ class SqliteLedger:
         tally: _Tally = Counter()
         moved = []
         for phone, plan_id, run, rule in found:
-            moved.append(_settled(occurrence_id, phone, run, answer))
+            moved.append(rows.settled(occurrence_id, phone, run, answer))
             tally[plan_id, before.value, rule] -= 1
             tally[plan_id, answer.outcome.value, answer.rule] += 1
         self._write_outcomes(moved, before, now)
@@ -383,8 +375,6 @@ class SqliteLedger:
         found = self._file.row("pace", sender=sender)
         return rows.pace(found) if found else PaceState(tat=now, seen_at=now)
 
-    # Looking up
-
     def _occurrence_id(self, campaign: str, occurrence: str) -> int:
         """Return the occurrence's number; 0, which no occurrence has, when it was never applied."""
         found = self._file.row("occurrence", campaign=campaign, occurrence=occurrence)
@@ -407,9 +397,3 @@ class SqliteLedger:
             last_run=rows.run(last_run) if last_run else None,
             lock=self._locks.holder_of(lock_name(campaign, occurrence)),
         )
-
-
-def _settled(occurrence_id: int, phone: str, run: int, answer: Answer) -> _Settled:
-    """Return one delivery's entry in `settle_deliveries`."""
-    outcome, evidence = answer.outcome.value, (answer.http_status, answer.code, answer.detail)
-    return (occurrence_id, phone, run, outcome, answer.rule, answer.message_id, *evidence)

@@ -1,4 +1,4 @@
-"""Rows of the SQLite ledger as the values of the interface; each function names its statement."""
+"""Rows of the SQLite ledger as the values of the interface, and back; each function names its statement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from runner.delivery import DeliveryKey, Outcome, State
+from runner.delivery import Answer, DeliveryKey, Outcome, State
 from runner.ledger.interface import (
     Counts,
     DeliveryRecord,
@@ -19,6 +19,11 @@ from runner.ledger.interface import (
 from runner.pacing import PaceState
 
 Row = tuple[Any, ...]
+
+#: One entry of `settle_deliveries`, as the statement says.
+Settled = tuple[int, str, int, str, str, "str | None", "int | None", "str | None", "str | None"]
+#: One entry of `add_deliveries`, as the statement says.
+Intended = tuple[int, str, str, int, int]
 
 
 def plan(row: Row) -> PlanRecord:
@@ -115,3 +120,9 @@ def pace(row: Row) -> PaceState:
     """Read a row of `pace`."""
     tat, seen_at, widest, widest_until = row
     return PaceState(tat=tat, seen_at=seen_at, widest=widest, widest_until=widest_until)
+
+
+def settled(occurrence_id: int, phone: str, run: int, answer: Answer) -> Settled:
+    """Return one delivery's entry in `settle_deliveries`."""
+    outcome, evidence = answer.outcome.value, (answer.http_status, answer.code, answer.detail)
+    return (occurrence_id, phone, run, outcome, answer.rule, answer.message_id, *evidence)
