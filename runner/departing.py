@@ -19,6 +19,11 @@ from runner.pacing import NETWORK_JITTER, Margin, has_lost_its_slot
 #: The longest an intent may need between the wait for its slot and the slot, in seconds.
 _LONGEST_LEAD = 0.05
 _SHORTEST_LEAD = 0.004
+#: A message sets out before its slot by the shortest way to the socket of the last ones, in seconds, so that
+#: it leaves at its slot and the margin is left for what varies. A few tell: the first opens a connection.
+_WAYS_REMEMBERED = 50
+_WAYS_NEEDED = 5
+_LONGEST_WAY = 0.02
 #: The rate is a number of messages in any one second.
 _SECOND = 1.0
 
@@ -52,13 +57,17 @@ class PaceRow(Protocol):
 
 
 class Departure:
-    """One message's turn: the slot it reserved, and when it really left (None until it has)."""
+    """One message's turn: the slot it reserved, and when it really left (None until it has).
 
-    __slots__ = ("_on_leave", "left_at", "over", "reserved_at", "slot")
+    `set_out_at` is when it was to set out: before its slot, by what the way to the socket takes at least.
+    """
+
+    __slots__ = ("_on_leave", "left_at", "over", "reserved_at", "set_out_at", "slot")
 
     def __init__(self, slot: float, reserved_at: float, on_leave: Callable[[Departure], None]) -> None:
         self.slot = slot
         self.reserved_at = reserved_at
+        self.set_out_at = slot
         self.left_at: float | None = None
         self.over = asyncio.Event()
         self._on_leave = on_leave
@@ -87,6 +96,7 @@ class Pace:
         self._lead = _SHORTEST_LEAD
         self._recent: deque[Departure] = deque(maxlen=ceil(rate) if rate else 1)
         self._pushes: set[asyncio.Task[None]] = set()
+        self._ways: deque[float] = deque(maxlen=_WAYS_REMEMBERED)
 
     async def take_turn(self) -> Departure:
         """Wait until just before the next free slot of the sender, and return it."""
@@ -95,7 +105,7 @@ class Pace:
             return Departure(now, now, _ignore)
         async with self._turn:
             slot = await self._reserve(self._rate)
-            await self._sleep_until(slot - self._lead)
+            await self._sleep_until(slot - self._lead - self._shortest_way())
             return Departure(slot, self._clock.now(), self._learn)
 
     async def wait_to_leave(self, departure: Departure) -> None:
@@ -110,7 +120,12 @@ class Pace:
         self._recent.append(departure)
         while has_lost_its_slot(self._clock.now() - departure.slot, self._margin.interval(self._rate)):
             departure.slot = await self._reserve(self._rate)
-        await self._sleep_until(max(departure.slot, earliest))
+        departure.set_out_at = max(departure.slot, earliest) - self._shortest_way()
+        await self._sleep_until(departure.set_out_at)
+
+    def _shortest_way(self) -> float:
+        """Return what the way from setting out to the socket took at least, of late; 0 until known."""
+        return min(self._ways) if len(self._ways) >= _WAYS_NEEDED else 0.0
 
     async def _end_of_oldest_second(self) -> float:
         """Return when one more message may leave, as the last ones of this process really left."""
@@ -125,7 +140,9 @@ class Pace:
 
         The push reaches the shared row at once, before the slot one second on is reserved by anybody.
         """
-        lateness = (departure.left_at or departure.slot) - departure.slot
+        left_at = departure.left_at or departure.slot
+        self._ways.append(min(_LONGEST_WAY, max(0.0, left_at - departure.set_out_at)))
+        lateness = left_at - departure.slot
         excess = self._margin.excess(lateness)
         self._margin.observe(lateness)
         if excess > 0:

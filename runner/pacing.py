@@ -12,19 +12,19 @@ That push is in time while the slot r places on is not reserved yet. As each pro
 it is in time for up to r processes when a message is less than one spacing late. One that would leave later
 than that has lost its slot, and takes another (`has_lost_its_slot`).
 
-m follows the lateness measured, between LEAST_MARGIN (99 % of the rate) and MOST_MARGIN (98.1 %). A rate that
-is no whole number is kept the same way: at most ceil(rate) messages in a second, and `rate` on average.
+m follows the lateness measured, between LEAST_MARGIN (98.5 % of the rate) and MOST_MARGIN (98.1 %). A rate
+that is no whole number is kept the same way: at most ceil(rate) messages in a second, and `rate` on average.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-LEAST_MARGIN = 0.010
+LEAST_MARGIN = 0.015
 MOST_MARGIN = 0.019
 
 #: How much longer the network may hold one message than another before a second can hold both; seconds.
-NETWORK_JITTER = 0.008
+NETWORK_JITTER = 0.013
 
 #: The widest spacing asked for holds for all processes of a sender this long: it must outlast the second that
 #: the promise is about, or a hasty process would use up the margin of a jittery one; seconds.

@@ -25,7 +25,9 @@ START = 1_780_000_000.0
 ROUNDING = 1e-5
 
 RATES = st.sampled_from([1.0, 2.0, 5.0, 7.0, 20.0, 80.0])
-CALM = st.floats(0, 0.011)
+#: The most lateness that the widest margin carries.
+MOST_LATENESS = MOST_MARGIN - NETWORK_JITTER
+CALM = st.floats(0, MOST_LATENESS)
 ANY_LATENESS = st.one_of(CALM, st.floats(0, 0.3), st.floats(0, 3.0))
 NETWORK = st.floats(0, NETWORK_JITTER * 0.99)
 
@@ -90,27 +92,28 @@ def test_one_message_a_second_is_kept_by_many_processes_because_a_late_one_gives
     assert breaches(departures(1.0, 3, lateness), 1.0) == 0
 
 
-@given(st.sampled_from([5.0, 20.0, 80.0]), st.lists(CALM, min_size=50, max_size=400), st.integers(1, 2))
+# Four seconds of sending at the least: a first push of some milliseconds is no share of the rate.
+@given(st.sampled_from([5.0, 20.0]), st.lists(CALM, min_size=80, max_size=400), st.integers(1, 2))
 @settings(max_examples=40, deadline=None)
 def test_use_is_at_least_98_percent_once_the_margin_has_met_the_lateness(rate, lateness, processes):
-    # A margin starts narrow: the first time it meets a lateness it pushes the pace once, by at most 9 ms.
-    warm = [0.011] * 3 * processes
+    # A margin starts narrow: the first time it meets a lateness it pushes the pace once, by at most 4 ms.
+    warm = [MOST_LATENESS] * 3 * processes
 
     left = departures(rate, processes, warm + lateness)
 
     sent = len(left) - len(warm)
-    # The last message may be 11 ms later in its slot than the first one measured.
-    assert sent / (left[-1] - left[len(warm) - 1] - 0.011) / rate >= 0.98
+    # The last message may be 6 ms later in its slot than the first one measured.
+    assert sent / (left[-1] - left[len(warm) - 1] - MOST_LATENESS) / rate >= 0.98
 
 
-@pytest.mark.parametrize("late", [0.0, 0.005, MOST_MARGIN / 2])
+@pytest.mark.parametrize("late", [0.0, 0.003, MOST_LATENESS])
 def test_use_is_above_98_percent_when_lateness_is_steady(late):
     left = departures(5.0, 1, [late] * 2000)
 
     assert (len(left) - 1) / (left[-1] - left[0]) / 5.0 >= 0.9805
 
 
-def test_use_is_99_percent_when_departures_are_on_time():
+def test_use_is_98_5_percent_when_departures_are_on_time():
     left = departures(5.0, 1, [0.0] * 1000)
 
     assert (len(left) - 1) / (left[-1] - left[0]) / 5.0 == pytest.approx(1 / (1 + LEAST_MARGIN))
@@ -138,12 +141,12 @@ def test_the_margin_stays_within_its_bounds(lateness):
 
 def test_the_margin_widens_at_once_and_narrows_slowly():
     margin = Margin()
-    margin.observe(0.009)
+    margin.observe(0.005)
     wide = margin.value
     margin.observe(0.0)
 
-    assert wide == pytest.approx(0.017)
-    assert 0.0169 < margin.value < wide
+    assert wide == pytest.approx(0.018)
+    assert 0.0179 < margin.value < wide
 
 
 def test_a_message_within_the_tolerance_pushes_nobody():

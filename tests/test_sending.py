@@ -60,6 +60,7 @@ class World:
         self.arrivals = []
         self.attempts = {}
         self.halt = Halt()
+        self.way = 0.0
 
     async def intend(self, delivery):
         await asyncio.sleep(0.002)
@@ -72,6 +73,7 @@ class World:
 
     async def send(self, phone, message, tag, on_departure):
         self.log.append(("send", phone))
+        await asyncio.sleep(self.way)
         on_departure(self.clock.now())
         self.arrivals.append(self.clock.now())
         attempt = self.attempts[phone] = self.attempts.get(phone, 0) + 1
@@ -130,6 +132,15 @@ def test_no_second_holds_more_than_the_rate_and_98_percent_of_it_is_used(latency
     world = World(latency=latency)
     world.send_all(200)
     arrivals = sorted(world.arrivals)
+    assert min(late - early for early, late in zip(arrivals, arrivals[5:], strict=False)) > 1.0
+    assert (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) >= 0.98 * 5
+
+
+def test_a_steady_way_to_the_socket_costs_nothing_of_the_rate():
+    world = World()
+    world.way = 0.012
+    world.send_all(200)
+    arrivals = sorted(world.arrivals)[20:]
     assert min(late - early for early, late in zip(arrivals, arrivals[5:], strict=False)) > 1.0
     assert (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) >= 0.98 * 5
 
