@@ -117,7 +117,7 @@ def _provider(name: str, entry: Mapping[str, Any]) -> ProviderSettings:
         url=entry.get("url"),
         sender=entry["sender"],
         rate=parse_rate(entry.get("rate", "5/s")),
-        max_in_flight=int(entry.get("max_in_flight", 32)),
+        max_in_flight=int(entry.get("max_in_flight", 128)),
         read_timeout=float(entry.get("read_timeout", 60)),
         options={key: value for key, value in entry.items() if key not in _COMMON},
     )
