@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -198,11 +199,13 @@ async def _pending(apply: Apply) -> AsyncIterator[list[Delivery]]:
     plan = apply.plan
     batches: Iterator[list[Delivery]] = read_deliveries(apply.tables, plan)
     for batch in batches:
-        phones = [delivery.key.phone for delivery in batch]
-        states = await apply.ledger.call(
-            lambda ledger, phones=phones: ledger.states(plan.campaign, plan.occurrence, phones)  # type: ignore[misc]
-        )
+        states = await apply.ledger.call(partial(_states, plan=plan, batch=batch))
         yield [each for each in batch if states.get(each.key.phone, State.RETRY) is State.RETRY]
+
+
+def _states(ledger: Ledger, *, plan: Plan, batch: Sequence[Delivery]) -> dict[str, State]:
+    phones = [delivery.key.phone for delivery in batch]
+    return ledger.states(plan.campaign, plan.occurrence, phones)
 
 
 async def _tally(apply: Apply) -> Tally:

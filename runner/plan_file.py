@@ -26,7 +26,7 @@ from runner.plan import Plan
 RECIPIENTS = "recipients.parquet"
 REJECTIONS = "rejections.parquet"
 _PLAN = "plan.json"
-_TABLES = (RECIPIENTS, REJECTIONS)
+TABLES = (RECIPIENTS, REJECTIONS)
 _PLAN_LIMIT = 8 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -69,7 +69,7 @@ def read_plan(path: Path) -> Plan:
     """Return the plan in `path`, every byte of it verified; PlanFileError if it is damaged or edited."""
     with _opened(path) as archive:
         plan = _parse(path, archive)
-        for name in _TABLES:
+        for name in TABLES:
             if _sha256_of_member(archive, name) != plan.files.get(name):
                 raise _edited(path, name)
     return plan
@@ -85,9 +85,9 @@ def extracted_tables(path: Path, workspace: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=workspace, prefix="tables-") as folder:
         with _opened(path) as archive:
             plan = _parse(path, archive)
-            for name in _TABLES:
+            for name in TABLES:
                 _extract(archive, name, Path(folder) / name)
-        for name in _TABLES:
+        for name in TABLES:
             if sha256_of_file(Path(folder) / name) != plan.files.get(name):
                 raise _edited(path, name)
         yield Path(folder)
@@ -103,7 +103,7 @@ def _write_zip(plan: Plan, tables: Path, stream: IO[bytes]) -> None:
     text = json.dumps(plans.to_document(plan), ensure_ascii=False, indent=2)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(_PLAN, _EPOCH), text)
-        for name in _TABLES:
+        for name in TABLES:
             with (
                 (tables / name).open("rb") as source,
                 archive.open(zipfile.ZipInfo(name, _EPOCH), "w") as member,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runner import plan_file, screening
 from runner.campaign import Campaign, Guards
@@ -18,7 +18,7 @@ from runner.masking import mask_phone, mask_value
 from runner.plan import Git, GuardCheck, Plan, PlannedTemplate, Sample, digest_of, sealed, sending_seconds
 from runner.project import ProviderSettings
 from runner.rendering import RenderedColumns, compile_message
-from runner.schedule import next_firing, opens_at
+from runner.schedule import Firing, next_firing, opens_at
 from runner.screening import Lists, SampleRow, Screened
 from runner.template import ButtonKind, Template, fill
 from runner.template_check import check_template, find_template
@@ -91,61 +91,80 @@ def make_plan(
     template = find_template(templates, campaign.template.name, campaign.template.language)
     check_template(template, campaign.template, campaign.variables)
     firing = next_firing(campaign.schedule, circumstances.now)
-    rows_path = circumstances.workspace / "rows.parquet"
-    fetched = source(columns=wanted_columns(campaign), target=rows_path, occurrence_at=firing.due_at)
-    starts_at = opens_at(
-        campaign.schedule.window,
-        campaign.schedule.zone or "UTC",
-        max(circumstances.now, firing.due_at or circumstances.now),
-    )
+    # Read before the lists: a run that begins meanwhile then shows as one that the plan does not know of.
+    generation = ledger.generation(campaign.name, firing.occurrence)
+    rows = circumstances.workspace / "rows.parquet"
+    fetched = source(columns=wanted_columns(campaign), target=rows, occurrence_at=firing.due_at)
     message = compile_message(campaign, template, fetched.column_types)
-    lists = _lists(campaign, firing.occurrence, ledger, circumstances)
     screened = screening.screen(
-        rows_path,
+        rows,
         row_count=fetched.rows,
         campaign=campaign,
         column_types=fetched.column_types,
         message=message,
-        lists=lists,
+        lists=_lists(campaign, firing.occurrence, ledger, circumstances),
     )
-    duration = timedelta(seconds=sending_seconds(screened.to_send, provider.rate.per_second))
-    return sealed(
-        Plan(
-            campaign=campaign.name,
-            occurrence=firing.occurrence,
-            campaign_path=str(campaign.path),
-            document=campaign.document,
-            sql=fetched.sql,
-            source=campaign.segment.source,
-            job_id=fetched.job_id,
-            provider=campaign.provider,
-            provider_is_local=provider_is_local,
-            sender=provider.sender,
-            rate=provider.rate.per_second,
-            template=planned_template(template),
-            rows=fetched.rows,
-            to_send=screened.to_send,
-            already_sent=screened.already_sent,
-            rejected=screened.rejected,
-            samples=_samples(campaign, template, message, screened),
-            guards=_check_guards(campaign.guards, fetched.rows, screened),
-            notes=_notes(campaign, fetched.rows, screened, starts_at + duration),
-            due_at=firing.due_at,
-            zone=campaign.schedule.zone,
-            window=str(campaign.schedule.window) if campaign.schedule.window else None,
-            starts_at=starts_at,
-            ends_at=starts_at + duration,
-            generation=ledger.generation(campaign.name, firing.occurrence),
-            files={
-                name: plan_file.sha256_of_file(screened.folder / name)
-                for name in (plan_file.RECIPIENTS, plan_file.REJECTIONS)
-            },
-            created_at=circumstances.now,
-            expires_at=starts_at + circumstances.expires_after,
-            git=circumstances.git,
-            versions=circumstances.versions,
-        )
+    draft = _Draft(campaign, template, firing, fetched, message, screened, provider, circumstances)
+    return sealed(_plan(draft, generation=generation, provider_is_local=provider_is_local))
+
+
+class _Draft(NamedTuple):
+    """What a plan is written from, once everything has been read, rendered and screened."""
+
+    campaign: Campaign
+    template: Template
+    firing: Firing
+    fetched: Fetched
+    message: RenderedColumns
+    screened: Screened
+    provider: ProviderSettings
+    circumstances: Circumstances
+
+
+def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
+    campaign, template, firing, fetched, message, screened, provider, circumstances = draft
+    starts_at, ends_at = _times(draft)
+    window = campaign.schedule.window
+    return Plan(
+        campaign=campaign.name,
+        occurrence=firing.occurrence,
+        campaign_path=str(campaign.path),
+        document=campaign.document,
+        sql=fetched.sql,
+        source=campaign.segment.source,
+        job_id=fetched.job_id,
+        provider=campaign.provider,
+        provider_is_local=provider_is_local,
+        sender=provider.sender,
+        rate=provider.rate.per_second,
+        template=planned_template(template),
+        rows=fetched.rows,
+        to_send=screened.to_send,
+        already_sent=screened.already_sent,
+        rejected=screened.rejected,
+        samples=_samples(campaign, template, message, screened),
+        guards=_check_guards(campaign.guards, fetched.rows, screened),
+        notes=_notes(campaign, fetched.rows, screened, ends_at),
+        due_at=firing.due_at,
+        zone=campaign.schedule.zone,
+        window=str(window) if window else None,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        generation=generation,
+        files={name: plan_file.sha256_of_file(screened.folder / name) for name in plan_file.TABLES},
+        created_at=circumstances.now,
+        expires_at=starts_at + circumstances.expires_after,
+        git=circumstances.git,
+        versions=circumstances.versions,
     )
+
+
+def _times(draft: _Draft) -> tuple[datetime, datetime]:
+    """Return when the first message may go, and when the last one goes at the sender's rate."""
+    schedule, now = draft.campaign.schedule, draft.circumstances.now
+    starts_at = opens_at(schedule.window, schedule.zone or "UTC", max(now, draft.firing.due_at or now))
+    seconds = sending_seconds(draft.screened.to_send, draft.provider.rate.per_second)
+    return starts_at, starts_at + timedelta(seconds=seconds)
 
 
 def wanted_columns(campaign: Campaign) -> list[str]:
