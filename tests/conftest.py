@@ -12,14 +12,26 @@ import textwrap
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.campaign_file import load_campaign
+from runner.errors import FileProblems
+from runner.project import Project, ProviderSettings, Rate
+
 #: A token of the right shape; the sandbox asks for no more.
 KEY = "c2FuZGJveA.c2FuZGJveA.c2FuZGJveA"
+
+#: The least a campaign file says.
+LEAST = """\
+campaign: promo
+segment: {source: duckdb, query: SELECT 1}
+recipient: {id: i, phone: p, consent: c}
+template: {name: t, language: id}
+"""
 
 RUNNER_YML = """\
 providers:
@@ -196,3 +208,41 @@ def start_sandbox(
             return sandbox
 
         yield start
+
+
+@pytest.fixture
+def empty_project(tmp_path):
+    """A project of which nothing is on disk."""
+    ada = ProviderSettings(name="ada", url=None, sender="60110000001", rate=Rate(per_second=5.0))
+    return Project(
+        root=tmp_path,
+        data=tmp_path / "data",
+        state=tmp_path / ".runner",
+        ledger="sqlite:///x.db",
+        providers={"ada": ada},
+    )
+
+
+@pytest.fixture
+def load(tmp_path, empty_project):
+    """Load a text as the campaign file campaigns/x.yml."""
+
+    def load_text(text, **changes):
+        path = tmp_path / "campaigns" / "x.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_campaign(path, replace(empty_project, **changes))
+
+    return load_text
+
+
+@pytest.fixture
+def problems(load):
+    """Return all problems of a text, without the file's name."""
+
+    def problems_of(text, **changes):
+        with pytest.raises(FileProblems) as caught:
+            load(text, **changes)
+        return [str(problem).split("campaigns/x.yml:")[1] for problem in caught.value.problems]
+
+    return problems_of

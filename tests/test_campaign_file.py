@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from runner.campaign import FrequencyCap, HeaderUse, Limit, PhoneStyle, Transform, Variable
 from runner.campaign_file import duplicate_names, find_campaign_files, load_campaign
 from runner.errors import FileProblems, UsageError
-from runner.project import Project, ProviderSettings, Rate
 from runner.schedule import Window
+from tests.conftest import LEAST
 
 # DESIGN §3's example.
 SAMPLE = """\
@@ -69,47 +69,6 @@ log:
 notify:
   on: [failed, stopped, finished]
 """
-LEAST = """\
-campaign: promo
-segment: {source: duckdb, query: SELECT 1}
-recipient: {id: i, phone: p, consent: c}
-template: {name: t, language: id}
-"""
-
-
-@pytest.fixture
-def project(tmp_path):
-    ada = ProviderSettings(name="ada", url=None, sender="60110000001", rate=Rate(per_second=5.0))
-    return Project(
-        root=tmp_path,
-        data=tmp_path / "data",
-        state=tmp_path / ".runner",
-        ledger="sqlite:///x.db",
-        providers={"ada": ada},
-    )
-
-
-@pytest.fixture
-def load(tmp_path, project):
-    def load_text(text, **changes):
-        path = tmp_path / "campaigns" / "x.yml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load_campaign(path, replace(project, **changes))
-
-    return load_text
-
-
-@pytest.fixture
-def problems(load):
-    """Return all problems of a text, without the file's name."""
-
-    def problems_of(text, **changes):
-        with pytest.raises(FileProblems) as caught:
-            load(text, **changes)
-        return [str(problem).split("campaigns/x.yml:")[1] for problem in caught.value.problems]
-
-    return problems_of
 
 
 def test_the_sample_of_the_design_loads(load):
@@ -282,11 +241,11 @@ def test_a_query_file_that_is_not_there_not_text_too_long_or_elsewhere_is_a_prob
         assert f"2:39: segment.query_file: found {found}" in line
 
 
-def test_a_campaign_file_outside_the_project_is_refused(project, tmp_path_factory):
+def test_a_campaign_file_outside_the_project_is_refused(empty_project, tmp_path_factory):
     path = tmp_path_factory.mktemp("elsewhere") / "x.yml"
     path.write_text(LEAST)
     with pytest.raises(UsageError, match="is not in the project"):
-        load_campaign(path, project)
+        load_campaign(path, empty_project)
 
 
 def test_files_are_found_in_folders_without_the_hidden_and_the_project_file(tmp_path, monkeypatch):
@@ -353,11 +312,11 @@ def test_any_change_of_a_file_gives_a_campaign_or_problems(load, data):
         assert load(text).name
 
 
-def test_two_hundred_files_are_validated_well_within_two_seconds(load, project, tmp_path):
+def test_two_hundred_files_are_validated_well_within_two_seconds(load, empty_project, tmp_path):
     load(SAMPLE)
     started = clock.perf_counter()
     for _ in range(200):
-        load_campaign(tmp_path / "campaigns" / "x.yml", project)
+        load_campaign(tmp_path / "campaigns" / "x.yml", empty_project)
     assert clock.perf_counter() - started < 4  # twice the promise, as the machine may be busy
 
 

@@ -2,57 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import time
 
 import pytest
 
-from runner.campaign_file import load_campaign
-from runner.errors import FileProblems
-from runner.project import Project, ProviderSettings, Rate
 from runner.schedule import Window
-
-LEAST = """\
-campaign: promo
-segment: {source: duckdb, query: SELECT 1}
-recipient: {id: i, phone: p, consent: c}
-template: {name: t, language: id}
-"""
-
-
-@pytest.fixture
-def project(tmp_path):
-    ada = ProviderSettings(name="ada", url=None, sender="60110000001", rate=Rate(per_second=5.0))
-    return Project(
-        root=tmp_path,
-        data=tmp_path / "data",
-        state=tmp_path / ".runner",
-        ledger="sqlite:///x.db",
-        providers={"ada": ada},
-    )
-
-
-@pytest.fixture
-def load(tmp_path, project):
-    def load_text(text, **changes):
-        path = tmp_path / "campaigns" / "x.yml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return load_campaign(path, replace(project, **changes))
-
-    return load_text
-
-
-@pytest.fixture
-def problems(load):
-    """Return all problems of a text, without the file's name."""
-
-    def problems_of(text, **changes):
-        with pytest.raises(FileProblems) as caught:
-            load(text, **changes)
-        return [str(problem).split("campaigns/x.yml:")[1] for problem in caught.value.problems]
-
-    return problems_of
+from tests.conftest import LEAST
 
 
 @pytest.mark.parametrize(
