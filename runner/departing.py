@@ -168,8 +168,8 @@ class Pace:
         self._lead = min(_LONGEST_LEAD, max(_SHORTEST_LEAD, wanted, faded))
 
     async def _sleep_until(self, moment: float) -> None:
-        wait = moment - self._clock.now()
-        if wait > 0:
+        """Wait for `moment`, never less: a loop whose timers count whole milliseconds may wake early."""
+        while (wait := moment - self._clock.now()) > 0:
             await self._clock.sleep(wait)
 
 

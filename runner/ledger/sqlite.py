@@ -347,12 +347,9 @@ class SqliteLedger:
         return [phone for phone, *_ in found]
 
     def _keep(self, tally: _Tally) -> None:
-        changes = [
-            {"plan_id": plan_id, "state": state, "rule": rule, "change": change}
-            for (plan_id, state, rule), change in tally.items()
-            if change
-        ]
-        self._file.run_all("add_tally", changes)
+        changes = [(*counted, change) for counted, change in tally.items() if change]
+        if changes:
+            self._file.run("add_tallies", {"changes": json.dumps(changes)})
 
     def _scope(self, run: int, key: DeliveryKey) -> _Scope:
         """Return what a run may write about; a delivery of another occurrence is an error."""

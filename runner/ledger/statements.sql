@@ -130,9 +130,10 @@ SELECT phone, plan_id, run_id, '' FROM deliveries WHERE occurrence_id = :occurre
 SELECT phone, plan_id, run_id, rule FROM deliveries
 WHERE occurrence_id = :occurrence_id AND state = 'unknown' AND (:phone IS NULL OR phone = :phone)
 
--- name: add_tally
--- Move one count of a plan's deliveries.
-INSERT INTO tallies (plan_id, state, rule, deliveries) VALUES (:plan_id, :state, :rule, :change)
+-- name: add_tallies
+-- Move counts of a plan's deliveries; :changes is a JSON list of [plan, state, rule, change].
+INSERT INTO tallies (plan_id, state, rule, deliveries)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:changes) WHERE true
 ON CONFLICT (plan_id, state, rule) DO UPDATE SET deliveries = deliveries + excluded.deliveries
 
 -- name: plan_tallies

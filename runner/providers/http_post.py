@@ -102,11 +102,9 @@ class Poster:
                 limit=max_in_flight, keepalive_timeout=_IDLE_SECONDS, ssl=_trust(url, path.ca_bundle)
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            # One deadline a send, connecting included. A deadline for each silence as well would cost a
-            # tenth of the engine's speed, and every silence ends with the send's own.
-            timeout=aiohttp.ClientTimeout(
-                total=read_timeout, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS
-            ),
+            # One deadline a send, connecting included. A deadline for each silence, or for the wait for a
+            # connection, would cost a tenth of the engine's speed, and the send's own ends both.
+            timeout=aiohttp.ClientTimeout(total=read_timeout, sock_connect=CONNECT_SECONDS),
         )
 
     async def close(self) -> None:
@@ -144,6 +142,8 @@ class Poster:
 
 async def _read(response: aiohttp.ClientResponse) -> object:
     """Return the answer's JSON, None when there is none within MAX_ANSWER bytes."""
+    if response.content_length is not None and response.content_length <= MAX_ANSWER:
+        return read_document(await response.read())
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk

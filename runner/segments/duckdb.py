@@ -33,6 +33,9 @@ from runner.sql_text import quote_identifier, quote_literal
 #: What Python's DuckDB raises beside its own errors, on texts or values that it cannot take over.
 _TROUBLE = (duckdb.Error, MemoryError, RuntimeError, UnicodeError)
 
+#: What a thread of DuckDB needs for itself, in MB: more threads than memory for them cannot even spill.
+_THREAD_MB = 64
+
 # Parquet would keep whole numbers of 128 bits as floating point, and has no column that is only NULL.
 _KEPT_AS = {"HUGEINT": "DECIMAL(38,0)", "UHUGEINT": "DECIMAL(38,0)", '"NULL"': "VARCHAR"}
 
@@ -105,6 +108,7 @@ def _connect(project: Project, spill: Path) -> duckdb.DuckDBPyConnection:
         "preserve_insertion_order": "true",
         "python_enable_replacements": "false",
         "temp_directory": str(spill),
+        "threads": max(1, min(os.cpu_count() or 1, project.query_memory_mb // _THREAD_MB)),
     }
     try:
         connection = duckdb.connect(":memory:", config=settings)

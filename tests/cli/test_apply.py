@@ -770,3 +770,11 @@ def test_no_full_phone_and_no_key_is_in_any_output_or_log_of_a_whole_life(projec
     assert KEY not in said
     for path in project.root.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_an_apply_without_uvloop_runs_on_pythons_own_event_loop(plan, apply, sandbox, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    plan()
+
+    assert accounts(apply()) == (2, 2, 0, 0, 0)
+    assert len(sandbox.accepted()) == 2
