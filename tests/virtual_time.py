@@ -29,6 +29,9 @@ class VirtualClock:
     def now(self) -> float:
         return self.start + asyncio.get_running_loop().time()
 
+    def steady(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

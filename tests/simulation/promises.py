@@ -1,0 +1,84 @@
+"""The promises, each as a question to a world after its life: an empty list is a promise kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.delivery import State
+from tests.simulation.door import End
+from tests.simulation.mishaps import RATE
+from tests.simulation.world import World
+
+
+def broken(world: World) -> list[str]:
+    """Return every promise that does not hold, one sentence each."""
+    return [
+        *nobody_twice(world),
+        *every_delivery_has_an_account(world),
+        *the_ledger_tells_the_truth(world),
+        *few_are_unknown(world),
+        *no_second_holds_too_many(world),
+        *nothing_is_left_to_do(world),
+    ]
+
+
+def nobody_twice(world: World) -> Iterator[str]:
+    """No delivery is taken by the provider more than once."""
+    for tag, times in world.door.taken().items():
+        if times > 1:
+            yield f"{tag} was taken {times} times"
+
+
+def every_delivery_has_an_account(world: World) -> Iterator[str]:
+    """Every delivery is accepted, refused or unknown, and the last report balances."""
+    for plan in world.plans:
+        states = world.states(plan)
+        open_ones = [phone for phone, state in states.items() if not state.is_final]
+        if len(states) != plan.to_send or open_ones:
+            yield f"{plan.campaign}: {plan.to_send - len(states)} without an account, {len(open_ones)} open"
+    for report in world.reports:
+        counts = report.counts
+        known = counts.accepted + counts.refused + counts.unknown
+        if known + report.remaining != report.plan.to_send or report.remaining < 0:
+            yield f"the accounts of {report.plan.campaign} do not balance: {counts}"
+
+
+def the_ledger_tells_the_truth(world: World) -> Iterator[str]:
+    """What the ledger calls accepted was taken, what it calls refused was not, as in a world undisturbed."""
+    taken = world.door.taken()
+    for plan in world.plans:
+        for phone, state in world.states(plan).items():
+            tag = f"{plan.campaign}/{plan.occurrence}/{phone}"
+            end = world.door.fate(tag).end
+            if state is State.ACCEPTED and not (taken.get(tag) and end is End.ACCEPTED):
+                yield f"{tag} is accepted in the ledger, but its fate was {end.name}"
+            if state is State.REFUSED and taken.get(tag):
+                yield f"{tag} is refused in the ledger, but the provider took it"
+            if state is State.REFUSED and end.is_taken and phone not in world.opted_out:
+                yield f"{tag} is refused in the ledger, but its fate was {end.name}"
+
+
+def few_are_unknown(world: World) -> Iterator[str]:
+    """Only what nobody can know is unknown: a fate without an answer, or in flight at a kill."""
+    for plan in world.plans:
+        for phone, state in world.states(plan).items():
+            tag = f"{plan.campaign}/{plan.occurrence}/{phone}"
+            if state is State.UNKNOWN and world.door.fate(tag).end.is_told and phone not in world.excused:
+                yield f"{tag} is unknown, and was not in flight at any kill"
+    if world.most_left_open > world.max_in_flight:
+        yield f"a kill left {world.most_left_open} open, with {world.max_in_flight} in flight at most"
+
+
+def no_second_holds_too_many(world: World) -> Iterator[str]:
+    """No sliding second at the provider's door, both ends included, holds more than the rate."""
+    times = sorted(arrival.at for arrival in world.door.arrivals)
+    for first, last in zip(times, times[int(RATE) :], strict=False):
+        if last - first <= 1.0:
+            yield f"{int(RATE) + 1} messages arrived within {last - first:.4f} s, at {first:.3f}"
+            return
+
+
+def nothing_is_left_to_do(world: World) -> Iterator[str]:
+    """A plan that is done sends nothing when it is applied again."""
+    if world.sent_again:
+        yield f"{world.sent_again} more were sent by an apply of finished plans"

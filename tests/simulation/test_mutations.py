@@ -1,0 +1,71 @@
+"""The proof bites: take one pillar of a promise away, and the simulated worlds notice."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from runner.delivery import Outcome
+from runner.ledger.journal import GroupCommit
+from runner.ledger.sql_deliveries import Deliveries
+from runner.ledger.sql_pace import SenderPaces
+from runner.providers import ada_outcomes
+from tests.simulation.__main__ import problems_of
+
+#: A mutation that this many worlds do not notice has shown that the proof does not cover it.
+WORLDS = 400
+
+
+def send_before_the_intent_is_durable(monkeypatch):
+    """The message leaves while its intent is still on the way to the disk."""
+    real, tasks = GroupCommit.intend, []
+
+    async def hasty(self, delivery):
+        tasks.append(asyncio.ensure_future(real(self, delivery)))
+        return True
+
+    monkeypatch.setattr(GroupCommit, "intend", hasty)
+
+
+def retry_what_may_have_been_sent(monkeypatch):
+    """An answer that never came counts as proof that nothing was sent."""
+    rules = tuple(
+        replace(rule, outcome=Outcome.RETRY) if rule.name in {"timed_out", "broken_off"} else rule
+        for rule in ada_outcomes.RULES
+    )
+    monkeypatch.setattr(ada_outcomes, "RULES", rules)
+
+
+def forget_what_a_kill_left_open(monkeypatch):
+    """What was in flight at a kill is taken for unsent."""
+    real = Deliveries.settle_interrupted
+
+    def forgetful(self, token, campaign, occurrence, now):
+        settled = real(self, token, campaign, occurrence, now)
+        self._store._connection.execute("UPDATE deliveries SET state = 'retry' WHERE state = 'unknown'")
+        return settled
+
+    monkeypatch.setattr(Deliveries, "settle_interrupted", forgetful)
+
+
+def give_everybody_the_same_slot(monkeypatch):
+    """The shared pace row lets every message leave at once."""
+    monkeypatch.setattr(SenderPaces, "reserve_slot", lambda self, sender, interval, now: now)
+
+
+#: Each pillar, and what the worlds say when it is gone.
+PILLARS = {
+    send_before_the_intent_is_durable: "was taken 2 times",
+    retry_what_may_have_been_sent: "was taken 2 times",
+    forget_what_a_kill_left_open: "was taken 2 times",
+    give_everybody_the_same_slot: "6 messages arrived within",
+}
+
+
+@pytest.mark.parametrize("mutate", PILLARS, ids=lambda mutate: mutate.__name__)
+def test_the_worlds_notice_when_a_pillar_is_gone(monkeypatch, mutate):
+    mutate(monkeypatch)
+    for seed in range(WORLDS):
+        if any(PILLARS[mutate] in problem for problem in problems_of(seed)):
+            return
+    pytest.fail(f"{WORLDS} worlds did not notice")

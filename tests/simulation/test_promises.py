@@ -1,0 +1,56 @@
+"""The product's promises in thousands of simulated worlds; a broken one says how to see it again."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.__main__ import problems_of, workshop
+from tests.simulation.door import WAIT
+from tests.simulation.mishaps import RATE
+from tests.simulation.promises import broken
+from tests.simulation.world import live
+
+SEEDS = 2000
+PART = 100
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, PART))
+def test_every_promise_holds_in_every_world(first):
+    problems = {seed: problems_of(seed) for seed in range(first, first + PART)}
+    assert [
+        f"{'; '.join(found)} -- again: python -m tests.simulation {seed}"
+        for seed, found in problems.items()
+        if found
+    ] == []
+
+
+@pytest.mark.parametrize("seed", range(3000, 3060))
+def test_a_disturbed_world_comes_to_what_an_undisturbed_one_does_but_for_unknowns(tmp_path, seed):
+    folders = (tmp_path / "disturbed", tmp_path / "undisturbed")
+    for folder in folders:
+        folder.mkdir()
+    disturbed, undisturbed = live(seed, folders[0]), live(seed, folders[1], undisturbed=True)
+    for plan in disturbed.plans:
+        smooth = undisturbed.states(plan)
+        for phone, state in disturbed.states(plan).items():
+            if phone not in disturbed.opted_out and "unknown" not in {state.value, smooth[phone].value}:
+                assert state is smooth[phone]
+
+
+def test_a_world_is_the_same_each_time_it_is_lived(tmp_path):
+    worlds = []
+    for name in ("once", "again"):
+        (tmp_path / name).mkdir()
+        worlds.append(live(4, tmp_path / name))
+    first, second = ([(round(a.at, 6), a.tag, a.taken) for a in world.door.arrivals] for world in worlds)
+    assert first == second
+
+
+def test_a_large_campaign_keeps_every_promise_and_uses_the_rate():
+    with tempfile.TemporaryDirectory(dir=workshop()) as folder:
+        world = live(7, Path(folder), people=5_000, undisturbed=True)
+        assert broken(world) == []
+    times = [arrival.at for arrival in world.door.arrivals]
+    at_full_rate = len(times) / RATE
+    assert at_full_rate < max(times) - min(times) < 1.02 * at_full_rate + WAIT * world.door.waits

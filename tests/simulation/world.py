@@ -1,0 +1,188 @@
+"""A simulated world: real applies on a real ledger, on virtual time, with whatever can go wrong by one seed.
+
+`live(seed)` lets campaigns be applied until every delivery has its account, with kills between any two steps,
+frozen processes, rivals, storms, full disks, opt-outs, stops and clocks that jump; it returns the world, of
+which promises.py asks what it kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from runner.applying import Report
+from runner.delivery import Delivery, State
+from runner.errors import LedgerError
+from runner.ledger import open_ledger
+from runner.ledger.interface import STALE_AFTER, Holder, Ledger
+from runner.plan import Plan, sealed
+from runner.sending import StopCause
+from tests.simulation.door import Door
+from tests.simulation.mishaps import START, Mishaps, drawn
+from tests.simulation.process import Killed, Process
+from tests.test_checking import PLANNED
+from tests.test_recipients import row, table
+from tests.virtual_time import run_virtually
+
+#: After so many applies of one plan a world that has not come to its end is itself broken.
+ROUNDS = 40
+
+
+class World:
+    """One seed's world; an `undisturbed` one has no mishaps, and the same fates."""
+
+    def __init__(
+        self, seed: int, folder: Path, *, people: int | None = None, undisturbed: bool = False
+    ) -> None:
+        chance = random.Random(seed)
+        self.seed = seed
+        self.folder = folder
+        self.people = people or chance.choice([1, 2, 5, 12, 25])
+        self.max_in_flight = chance.choice([1, 3, 8, 16]) if people is None else 64
+        self.commit_seconds = chance.choice([0.0005, 0.002, 0.004])
+        mishaps = drawn(chance, self.people)
+        second = chance.random() < 0.2
+        #: On one machine all see which processes run; of several, the clocks are those of one database.
+        self.is_one_machine = chance.random() < 0.6
+        self.mishaps = Mishaps() if undisturbed else mishaps
+        if not self.is_one_machine:
+            self.mishaps.jump = (0.0, 0.0)
+        self.door = Door(seed, self.now, chance.uniform(0.02, 1.5), self.mishaps.storms)
+        self.plans = [self._plan("promo", 0)]
+        self.tables = {"promo": self._table("promo", 0)}
+        if second and people is None:
+            self.plans.append(self._plan("second", 1000))
+            self.tables["second"] = self._table("second", 1000)
+        self.steps = 0
+        self.processes = 0
+        self.running: set[int] = set()
+        self.excused: set[str] = set()
+        self.most_left_open = 0
+        self.opted_out = self.mishaps.opt_out[1]
+        self.sent_again = 0
+        self.reports: list[Report] = []
+
+    @property
+    def ledger_file(self) -> Path:
+        """Where the ledger is."""
+        return self.folder / "ledger.db"
+
+    def is_running(self, holder: Holder) -> bool:
+        """Tell whether a process still runs, as its machine knows."""
+        return holder.pid in self.running
+
+    def now(self) -> float:
+        """Return the true time."""
+        return START + asyncio.get_running_loop().time()
+
+    def clock_error(self) -> float:
+        """Return by how much every machine's clock is wrong now."""
+        at, seconds = self.mishaps.jump
+        return seconds if self.now() - START >= at else 0.0
+
+    def gate(self, delivery: Delivery) -> str | None:
+        """Bar whoever has opted out by now."""
+        at, phones = self.mishaps.opt_out
+        out = delivery.key.phone in phones and self.now() - START >= at
+        return "suppressed" if out else None
+
+    def note_in_flight(self, plan: Plan, ledger: Ledger) -> None:
+        """Note whose account a kill leaves open: these few may end as unknown."""
+        phones = [row["phone"] for row in self._rows(plan)]
+        states = ledger.states(plan.campaign, plan.occurrence, phones)
+        left_open = {phone for phone, state in states.items() if state is State.INTENT}
+        self.most_left_open = max(self.most_left_open, len(left_open))
+        self.excused |= left_open
+
+    async def live(self) -> None:
+        """Apply every plan until it is done; then once more, which has to change nothing."""
+        chance = random.Random(f"{self.seed}/rounds")
+        asyncio.get_running_loop().set_exception_handler(_ignore_the_dead)
+        for _ in range(ROUNDS):
+            await asyncio.gather(*(self._round(plan) for plan in self.plans))
+            if self.is_done():
+                break
+            await asyncio.sleep(chance.uniform(1.1 if self.is_one_machine else STALE_AFTER + 5, 300))
+        arrived = len(self.door.arrivals)
+        self.mishaps = Mishaps()
+        for plan in self.plans:
+            await Process(self, plan).apply()
+        self.sent_again = len(self.door.arrivals) - arrived
+        await _end_everything()
+
+    def is_done(self) -> bool:
+        """Tell whether every delivery of every plan has its account."""
+        return all(state.is_final for plan in self.plans for state in self.states(plan).values()) and all(
+            len(self.states(plan)) == plan.to_send for plan in self.plans
+        )
+
+    def states(self, plan: Plan) -> dict[str, State]:
+        """Return where the plan's deliveries stand."""
+        ledger = open_ledger("sqlite:///ledger.db", root=self.folder)
+        try:
+            return ledger.states(plan.campaign, plan.occurrence, [row["phone"] for row in self._rows(plan)])
+        finally:
+            ledger.close()
+
+    async def _round(self, plan: Plan) -> None:
+        applies = [self._apply(plan, 0.0)]
+        if self.mishaps.rival_after is not None:
+            applies.append(self._apply(plan, self.mishaps.rival_after))
+        self.reports += [report for report in await asyncio.gather(*applies) if report is not None]
+
+    async def _apply(self, plan: Plan, after: float) -> Report | None:
+        await asyncio.sleep(after)
+        process = Process(self, plan)
+        loop = asyncio.get_running_loop()
+        for seconds in self.mishaps.stops:
+            loop.call_later(seconds, process.halt.pull, StopCause.INTERRUPTED, "stopped")
+        self.mishaps.stops = []
+        return await process.apply()
+
+    def _rows(self, plan: Plan) -> list[dict[str, Any]]:
+        first = 0 if plan.campaign == "promo" else 1000
+        return [row(first + number) for number in range(self.people)]
+
+    def _plan(self, campaign: str, first: int) -> Plan:
+        start = datetime.fromtimestamp(START, timezone.utc)
+        plan = replace(PLANNED, campaign=campaign, to_send=self.people, rows=self.people, already_sent=0)
+        return sealed(
+            replace(
+                plan,
+                rejected={},
+                due_at=None,
+                created_at=start - timedelta(hours=2),
+                expires_at=start + timedelta(days=30),
+                files={"recipients.parquet": f"{self.seed} {first}"},
+            )
+        )
+
+    def _table(self, campaign: str, first: int) -> Path:
+        folder = self.folder / campaign
+        folder.mkdir()
+        return table(folder, [row(first + number) for number in range(self.people)])
+
+
+def _ignore_the_dead(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Let what a dead process still wanted go by; show everything else."""
+    if not isinstance(context.get("exception"), (Killed, LedgerError)):
+        loop.default_exception_handler(context)
+
+
+async def _end_everything() -> None:
+    """End what is still under way: answers to processes that are long dead."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def live(seed: int, folder: Path, *, people: int | None = None, undisturbed: bool = False) -> World:
+    """Return the world of `seed` after its life, in an empty `folder`."""
+    world = World(seed, folder, people=people, undisturbed=undisturbed)
+    run_virtually(world.live())
+    return world
