@@ -4,6 +4,9 @@ Each message takes a turn: it reserves the next slot of the sender in the ledger
 sends for this sender reserves, and waits until just before that slot. Then its intent is committed, and it
 leaves exactly at the slot. A message that left later than the margin tolerates pushes the pace row: at
 the provider's door no sliding second holds more than the limit.
+
+Slots, and all else here, are in steady seconds: processes of one machine share that clock, whatever is done
+to the wall clock between their starts. Only what others tell or are told is in epoch seconds.
 """
 
 from __future__ import annotations
@@ -35,6 +38,10 @@ class Clock(Protocol):
         """Return the time in epoch seconds."""
         ...
 
+    def steady(self) -> float:
+        """Return seconds that only grow, the same for all processes of this machine."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
@@ -44,7 +51,7 @@ class PaceRow(Protocol):
     """The one pace of a sender, shared by every process."""
 
     async def reserve_slot(self, sender: str, interval: float, now: float) -> float:
-        """Reserve the next slot (epoch seconds), at least `interval` after the last one reserved."""
+        """Reserve the next slot, by the clock of `now`, at least `interval` after the last one reserved."""
         ...
 
     def delay_sender(self, sender: str, seconds: float, now: float) -> Coroutine[Any, Any, None]:
@@ -57,7 +64,7 @@ class PaceRow(Protocol):
 
 
 class Departure:
-    """One message's turn: the slot it reserved, and when it really left (None until it has).
+    """One message's turn: the slot it reserved, and when it really left (None until it has); steady seconds.
 
     `set_out_at` is when it was to set out: before its slot, by what the way to the socket takes at least.
     """
@@ -73,7 +80,7 @@ class Departure:
         self._on_leave = on_leave
 
     def leave(self, at: float) -> None:
-        """Note that the message left at `at` (epoch seconds)."""
+        """Note that the message left at `at` (steady seconds)."""
         self.left_at = at
         self.over.set()
         self._on_leave(self)
@@ -101,12 +108,12 @@ class Pace:
     async def take_turn(self) -> Departure:
         """Wait until just before the next free slot of the sender, and return it."""
         if self._rate is None:
-            now = self._clock.now()
+            now = self._clock.steady()
             return Departure(now, now, _ignore)
         async with self._turn:
             slot = await self._reserve(self._rate)
             await self._sleep_until(slot - self._lead - self._shortest_way())
-            return Departure(slot, self._clock.now(), self._learn)
+            return Departure(slot, self._clock.steady(), self._learn)
 
     async def wait_to_leave(self, departure: Departure) -> None:
         """Wait for the very slot; and, should an earlier message have left late, for its second to pass.
@@ -115,13 +122,25 @@ class Pace:
         """
         if self._rate is None:
             return
-        self._learn_lead(self._clock.now() - departure.reserved_at)
+        self._learn_lead(self._clock.steady() - departure.reserved_at)
         earliest = await self._end_of_oldest_second()
         self._recent.append(departure)
-        while has_lost_its_slot(self._clock.now() - departure.slot, self._margin.interval(self._rate)):
+        while has_lost_its_slot(self._clock.steady() - departure.slot, self._margin.interval(self._rate)):
             departure.slot = await self._reserve(self._rate)
         departure.set_out_at = max(departure.slot, earliest) - self._shortest_way()
         await self._sleep_until(departure.set_out_at)
+
+    def leaves_at(self, departure: Departure) -> float:
+        """Return when a message is to leave, in epoch seconds."""
+        return departure.slot + self._ahead()
+
+    def left(self, departure: Departure, at: float) -> None:
+        """Note that a message left at `at` (epoch seconds)."""
+        departure.leave(at - self._ahead())
+
+    def _ahead(self) -> float:
+        """Return by how much epoch seconds are ahead of the steady ones."""
+        return self._clock.now() - self._clock.steady()
 
     def _shortest_way(self) -> float:
         """Return what the way from setting out to the socket took at least, of late; 0 until known."""
@@ -146,20 +165,26 @@ class Pace:
         excess = self._margin.excess(lateness)
         self._margin.observe(lateness)
         if excess > 0:
-            push = self._row.delay_sender(self._sender, excess, self._clock.now())
+            push = self._row.delay_sender(self._sender, excess, self._clock.steady())
             task = asyncio.ensure_future(push)
             self._pushes.add(task)
-            task.add_done_callback(self._pushes.discard)
+            task.add_done_callback(self._pushed)
+
+    def _pushed(self, push: asyncio.Task[None]) -> None:
+        """Forget a push that is done; a ledger that failed says so at the next slot or intent too."""
+        self._pushes.discard(push)
+        if not push.cancelled():
+            push.exception()
 
     async def back_off(self, seconds: float) -> None:
         """Hold the sender's next slots: the provider asked everybody to wait."""
-        await self._row.hold_sender(self._sender, seconds, self._clock.now())
+        await self._row.hold_sender(self._sender, seconds, self._clock.steady())
 
     async def _reserve(self, rate: float) -> float:
         if self._pushes:
             await asyncio.gather(*self._pushes)
         spacing = self._margin.interval(rate)
-        return await self._row.reserve_slot(self._sender, spacing, self._clock.now())
+        return await self._row.reserve_slot(self._sender, spacing, self._clock.steady())
 
     def _learn_lead(self, needed: float) -> None:
         """Keep the lead just above what committing an intent takes, forgetting slowly."""
@@ -169,7 +194,7 @@ class Pace:
 
     async def _sleep_until(self, moment: float) -> None:
         """Wait for `moment`, never less: a loop whose timers count whole milliseconds may wake early."""
-        while (wait := moment - self._clock.now()) > 0:
+        while (wait := moment - self._clock.steady()) > 0:
             await self._clock.sleep(wait)
 
 

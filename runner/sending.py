@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 from runner.campaign import Limit
@@ -123,7 +124,7 @@ class Limits:
     leaves at or after `closes_at` (epoch seconds).
     """
 
-    max_in_flight: int = 128
+    max_in_flight: int = 256
     max_failed: Limit | None = None
     attempts: int = 8
     first_backoff: float = 1.0
@@ -267,16 +268,16 @@ class _Run:
 
     def _may_leave(self, departure: Departure) -> bool:
         closes_at = self._with.limits.closes_at
-        if closes_at is not None and departure.slot >= closes_at:
+        if closes_at is not None and self._with.pace.leaves_at(departure) >= closes_at:
             self._with.halt.pull(StopCause.WINDOW, "the window closed")
         return not self._with.halt.is_pulled
 
     async def _leave(self, delivery: Delivery, departure: Departure) -> Answer:
+        pace, phone = self._with.pace, delivery.key.phone
         try:
-            await self._with.pace.wait_to_leave(departure)
-            return await self._with.carrier.send(
-                delivery.key.phone, delivery.message, str(delivery.key), departure.leave
-            )
+            await pace.wait_to_leave(departure)
+            note = partial(pace.left, departure)
+            return await self._with.carrier.send(phone, delivery.message, str(delivery.key), note)
         finally:
             departure.give_up()
 

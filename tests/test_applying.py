@@ -42,6 +42,9 @@ class Clock:
     def now(self):
         return time.time()
 
+    def steady(self):
+        return time.monotonic()
+
     async def sleep(self, seconds):
         await asyncio.sleep(min(seconds, 0.001))
 
@@ -267,7 +270,7 @@ def test_a_run_whose_lock_was_taken_over_records_and_sends_nothing_more(world):
     def steal(number):
         async def take():
             await world.ledger.call(
-                lambda ledger: ledger._file.run("drop_stale_lock", {"name": lock_name("promo", "once")})
+                lambda ledger: ledger._store.run("drop_stale_lock", {"name": lock_name("promo", "once")})
             )
 
         asyncio.get_running_loop().create_task(take())
