@@ -32,7 +32,7 @@ class ProviderSettings:
     url: str | None
     sender: str
     rate: Rate
-    max_in_flight: int = 128
+    max_in_flight: int = 256
     read_timeout: float = 60.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -42,7 +42,8 @@ class Project:
     """One project: a folder with a runner.yml. `root`, `data`, `state` and `suppression` are absolute.
 
     `ledger` is a URL: `sqlite:///` and a path relative to the root, or absolute with four slashes.
-    `query_memory_mb` and `query_seconds` bound what a segment query may use.
+    `td_site` is Treasure Data's site. `query_memory_mb` and `query_seconds` bound what a segment query may
+    use.
     """
 
     root: Path
@@ -57,3 +58,5 @@ class Project:
     query_memory_mb: int = 1024
     query_seconds: float = 300.0
     sandbox_templates: Path | None = None
+    sandbox_audiences: Path | None = None
+    td_site: str | None = None

@@ -39,6 +39,7 @@ def load_project(root: Path) -> Project:
     data, state = _folder(file, root, "data", "data"), _folder(file, root, "state", ".runner")
     suppression = tuple(_suppression(file, root))
     templates = check_path(file, root, root, "sandbox", "templates")
+    audiences = check_path(file, root, root, "sandbox", "audiences")
     timezone, window = check_zone(file, "timezone"), check_window(file, "window")
     _check_urls(file)
     settle(file.problems)
@@ -56,6 +57,8 @@ def load_project(root: Path) -> Project:
         query_memory_mb=int(document.get("query", {}).get("memory_mb", 1024)),
         query_seconds=float(document.get("query", {}).get("seconds", 300)),
         sandbox_templates=templates,
+        sandbox_audiences=audiences,
+        td_site=document.get("treasure_data", {}).get("site"),
     )
 
 
@@ -117,7 +120,7 @@ def _provider(name: str, entry: Mapping[str, Any]) -> ProviderSettings:
         url=entry.get("url"),
         sender=entry["sender"],
         rate=parse_rate(entry.get("rate", "5/s")),
-        max_in_flight=int(entry.get("max_in_flight", 128)),
+        max_in_flight=int(entry.get("max_in_flight", 256)),
         read_timeout=float(entry.get("read_timeout", 60)),
         options={key: value for key, value in entry.items() if key not in _COMMON},
     )

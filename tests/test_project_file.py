@@ -72,7 +72,7 @@ def test_what_is_left_out_has_a_default(load, tmp_path):
     assert (ada.url, ada.rate, ada.max_in_flight, ada.read_timeout, ada.options) == (
         None,
         Rate(per_second=5.0),
-        128,
+        256,
         60.0,
         {},
     )

@@ -20,11 +20,6 @@ from runner.ledger.interface import Intent, Ledger, LockToken, Settlement
 
 Result = TypeVar("Result")
 
-#: After a group this large the next one gathers for so many seconds: fewer, larger commits carry more. At a
-#: provider's rate groups are of one or two, and nothing waits.
-_CROWD = 4
-_GATHERING = 0.004
-
 
 class LedgerThread:
     """A ledger and the one thread that owns it."""
@@ -78,9 +73,6 @@ class _Group:
         self.recorded: list[bool] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def __len__(self) -> int:
-        return len(self.intents) + len(self.outcomes)
-
 
 class GroupCommit:
     """The journal of one run: each call returns once its intent or outcome is on disk."""
@@ -119,8 +111,6 @@ class GroupCommit:
         while (group := self._gathering) is not None:
             self._gathering = None
             await self._commit(group)
-            if len(group) >= _CROWD:
-                await asyncio.sleep(_GATHERING)
         self._committing = None
 
     async def _commit(self, group: _Group) -> None:

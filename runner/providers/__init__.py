@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import time
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import cast
@@ -15,17 +17,20 @@ from runner.providers.interface import Provider
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def provider(name: str, settings: ProviderSettings, key: str) -> Provider:
-    """Return the provider called `name`: the module of that name here, made by its `create(settings, key)`.
+def provider(
+    name: str, settings: ProviderSettings, key: str, now: Callable[[], float] = time.time
+) -> Provider:
+    """Return the provider called `name`: the module of that name here, made by its `create`.
 
-    Only that module is imported. Raises UsageError for a name that no provider has.
+    `now` is the run's clock, in epoch seconds. Only that module is imported. Raises UsageError for a name
+    that no provider has.
     """
     module = _module(name)
     if module is None:
         raise UsageError(
             f"there is no provider {name!r}", hint=f"the providers are: {', '.join(provider_names())}"
         )
-    return cast("Provider", module.create(settings, key))
+    return cast("Provider", module.create(settings, key, now))
 
 
 def provider_names() -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class _Listing:
 
 
 class AdaProvider:
-    """Carries messages through ADA. `key` is the API key; `now` the wall clock, in epoch seconds.
+    """Carries messages through ADA. `key` is the API key; `now` the run's clock, in epoch seconds.
 
     Raises UsageError for an address, sender, key or option that cannot work.
     """
@@ -175,9 +175,9 @@ class AdaProvider:
         return ProviderError(f"ada: GET {plain_path} was not answered with a list ({found})", hint=_URL_HINT)
 
 
-def create(settings: ProviderSettings, key: str) -> AdaProvider:
+def create(settings: ProviderSettings, key: str, now: Callable[[], float]) -> AdaProvider:
     """Make the provider; how runner.providers finds it by its name."""
-    return AdaProvider(settings, key)
+    return AdaProvider(settings, key, now=now)
 
 
 def _base_url(url: str | None) -> str:

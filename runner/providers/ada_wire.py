@@ -6,17 +6,14 @@ where that page says INFERRED or UNKNOWN.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from runner import quick_json
 from runner.delivery import Message, TemplateMessage, TextMessage
 from runner.errors import UsageError
-
-#: ASCII only: the shortest path through the C encoder, and a lone surrogate in a name cannot raise.
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class TextHeader(Enum):
@@ -77,7 +74,7 @@ def request_body(sender: str, phone: str, message: Message, tag: str, options: A
         # FACT (one client): its own message id. Nothing shows that a receipt brings it back.
         body["tag1"] = tag
     body.update(_text(message) if isinstance(message, TextMessage) else _template(message, options))
-    return _encode(body).encode("ascii")
+    return quick_json.encode(body)
 
 
 def _text(message: TextMessage) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import Enum
+
+from runner import quick_json
 
 #: Seconds to open a connection: DNS, TCP, the proxy's CONNECT and TLS together.
 CONNECT_SECONDS = 10.0
@@ -51,7 +52,6 @@ HttpResult = HttpAnswer | Failure
 def read_document(body: bytes) -> object:
     """Return the body's JSON; None when it is none, or is nested or numbered past what Python reads."""
     try:
-        document: object = json.loads(body)
+        return quick_json.decode(body)
     except (ValueError, RecursionError):
         return None
-    return document
