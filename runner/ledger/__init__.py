@@ -1,4 +1,4 @@
-"""Where the truth about deliveries is kept: one file per database, found by the ledger URL's scheme."""
+"""Where the truth about deliveries is kept: one module per database, found by the ledger URL's scheme."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 _EXAMPLE = "write `ledger: sqlite:///.runner/ledger.db` in runner.yml"
 #: The module that opens the ledgers of a scheme, by `open_url(url, root, read_only=...)`.
-_MODULES = {"sqlite": "runner.ledger.sqlite"}
-_NOT_YET = {"postgresql", "postgres"}
+_MODULES = {
+    "sqlite": "runner.ledger.sqlite",
+    "postgresql": "runner.ledger.postgres",
+    "postgres": "runner.ledger.postgres",
+}
 
 
 def open_ledger(url: str, *, root: Path, read_only: bool = False) -> Ledger:
@@ -24,10 +27,9 @@ def open_ledger(url: str, *, root: Path, read_only: bool = False) -> Ledger:
     Errors: LedgerError.
     """
     scheme, separator, _ = url.partition("://")
-    if scheme in _NOT_YET and separator:
-        raise LedgerError(f"ledger: a {scheme} ledger is not in this version", hint=_EXAMPLE)
     if scheme not in _MODULES or not separator:
         shown = f"{scheme}://..." if separator else "no scheme"
-        raise LedgerError(f"ledger: found {shown}, expected sqlite:///...", hint=_EXAMPLE)
+        found = f"ledger: found {shown}, expected sqlite:///... or postgresql://..."
+        raise LedgerError(found, hint=_EXAMPLE)
     module = import_module(_MODULES[scheme])
     return cast("Ledger", module.open_url(url, root, read_only=read_only))

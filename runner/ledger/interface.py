@@ -1,4 +1,4 @@
-"""What a ledger is, as values and Protocols: the durable truth about deliveries that applying writes.
+"""What a ledger is, as Protocols over `runner.ledger.records`: the durable truth that applying writes.
 
 Times are epoch seconds (UTC, fractions kept): they are compared and subtracted far more than shown. Phones
 are digits with country code. A ledger has one owner, the thread that opened it. Any method may raise
@@ -8,11 +8,52 @@ LedgerError.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from runner.delivery import Answer, DeliveryKey, Outcome, State
+from runner.delivery import State
 from runner.errors import LedgerError
+from runner.ledger.records import (
+    Counts,
+    DeliveryHistory,
+    DeliveryRecord,
+    Event,
+    Holder,
+    Intent,
+    LockRecord,
+    LockToken,
+    LogBatch,
+    OccurrenceSummary,
+    OpenDelivery,
+    PlanRecord,
+    Receipt,
+    RunRecord,
+    Settlement,
+)
+
+__all__ = [
+    "STALE_AFTER",
+    "Counts",
+    "DeliveryHistory",
+    "DeliveryRecord",
+    "Event",
+    "Holder",
+    "Intent",
+    "Ledger",
+    "LedgerReader",
+    "LockLost",
+    "LockRecord",
+    "LockToken",
+    "Locks",
+    "LogBatch",
+    "OccurrenceSummary",
+    "OpenDelivery",
+    "PaceRows",
+    "PlanRecord",
+    "Receipt",
+    "RunRecord",
+    "Settlement",
+    "lock_name",
+]
 
 #: A lock held on another machine whose heartbeat is older than this (seconds) may be taken over.
 STALE_AFTER = 120.0
@@ -27,159 +68,15 @@ def lock_name(campaign: str, occurrence: str) -> str:
     return f"{campaign}/{occurrence}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """A process that holds, or wants, a lock.
-
-    `owner` is the person or account. `process_started` tells a process from a later one with the same pid;
-    None where the system does not say.
-    """
-
-    owner: str
-    host: str
-    pid: int
-    process_started: str | None = None
-
-    def __str__(self) -> str:
-        """Render for people: `ada@host pid 12`."""
-        return f"{self.owner}@{self.host} pid {self.pid}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockToken:
-    """The proof of holding a lock; `number` is new each time, so an old token never fits again."""
-
-    name: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockRecord:
-    """A held lock, as status shows it."""
-
-    holder: Holder
-    started_at: float
-    heartbeat_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """The intent to send one delivery in a run. The plan is the run's; a run has exactly one."""
-
-    key: DeliveryKey
-    recipient_id: str
-    run: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What the send of an intent of `run` came to."""
-
-    key: DeliveryKey
-    run: int
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """How many deliveries stand where; `refused_by_rule` splits `refused` by the rule that decided."""
-
-    accepted: int = 0
-    refused: int = 0
-    unknown: int = 0
-    retry: int = 0
-    in_flight: int = 0
-    refused_by_rule: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRecord:
-    """A plan that was applied at least once; a finished one has nothing left to do."""
-
-    digest: str
-    campaign: str
-    occurrence: str
-    to_send: int
-    created_at: float
-    first_applied_at: float | None
-    finished_at: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """One apply of a plan; `ended_at` and `exit_code` are None while it runs, or if it was killed."""
-
-    id: int
-    digest: str
-    holder: Holder
-    started_at: float
-    ended_at: float | None
-    exit_code: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRecord:
-    """One delivery as it stands. `plan` is a digest; `rule` and what follows are of the last outcome."""
-
-    key: DeliveryKey
-    recipient_id: str
-    plan: str
-    run: int
-    state: State
-    attempts: int
-    intent_at: float
-    settled_at: float | None
-    rule: str | None
-    message_id: str | None
-    http_status: int | None
-    code: str | None
-    detail: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutcomeRecord:
-    """One outcome of one attempt; outcomes are only ever added."""
-
-    attempt: int
-    at: float
-    run: int
-    outcome: Outcome
-    rule: str
-    message_id: str | None
-    http_status: int | None
-    code: str | None
-    detail: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryHistory:
-    """One delivery and all its outcomes, oldest first."""
-
-    delivery: DeliveryRecord
-    outcomes: tuple[OutcomeRecord, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OccurrenceSummary:
-    """One occurrence as status shows it: its latest plan and run, and the lock if somebody holds it.
-
-    `counts` are of the latest plan, `total` of all plans of the occurrence.
-    """
-
-    campaign: str
-    occurrence: str
-    plan: PlanRecord
-    counts: Counts
-    total: Counts
-    last_run: RunRecord | None
-    lock: LockRecord | None
-
-
 class LedgerReader(Protocol):
     """What can be asked of a ledger; asking changes nothing."""
 
     def close(self) -> None:
         """Close the ledger; nothing can be asked of it any more."""
+        ...
+
+    def identity(self) -> str:
+        """Return what tells this ledger from every other, for ever: 32 hexadecimal digits."""
         ...
 
     def generation(self, campaign: str, occurrence: str) -> int:
@@ -211,6 +108,14 @@ class LedgerReader(Protocol):
         """Return the plan, or None if it was never applied."""
         ...
 
+    def runs(self) -> list[RunRecord]:
+        """Return every run there ever was, in order."""
+        ...
+
+    def run_record(self, run: int) -> RunRecord | None:
+        """Return a run by its number, or None."""
+        ...
+
     def counts(self, digest: str) -> Counts:
         """Return where the plan's deliveries stand, in a time that does not grow with their number."""
         ...
@@ -225,6 +130,21 @@ class LedgerReader(Protocol):
 
     def history(self, phone: str) -> list[DeliveryHistory]:
         """Return every delivery to one phone over all campaigns, oldest intent first."""
+        ...
+
+    def events(self, run: int, first: int, last: int) -> Iterator[list[Event]]:
+        """Yield a run's events numbered `first` to `last`, both included, in batches of at most 10,000."""
+        ...
+
+    def log_batches(self, target: str, run: int) -> list[LogBatch]:
+        """Return what was cut of a run for one log, such as `treasure_data:crm.whatsapp_log`, in order."""
+        ...
+
+    def deliveries_between(self, since: float, until: float) -> Iterator[list[OpenDelivery]]:
+        """Yield, in batches of at most 10,000, the deliveries intended from `since` until before `until`.
+
+        They come in the order of their intents. Take it to its end before writing.
+        """
         ...
 
 
@@ -264,9 +184,19 @@ class Ledger(LedgerReader, Locks, PaceRows, Protocol):
     """A ledger open for writing; each method is one durable transaction."""
 
     def register_plan(
-        self, *, digest: str, campaign: str, occurrence: str, to_send: int, created_at: float
+        self,
+        *,
+        digest: str,
+        campaign: str,
+        occurrence: str,
+        to_send: int,
+        created_at: float,
+        details: Mapping[str, Any] | None = None,
     ) -> PlanRecord:
-        """Record a plan, and return it; a plan that is recorded already stays as it is."""
+        """Record a plan, and return it; a plan that is recorded already stays as it is.
+
+        `details` is a JSON object that is kept with it.
+        """
         ...
 
     def finish_plan(self, token: LockToken, digest: str, now: float) -> None:
@@ -310,4 +240,20 @@ class Ledger(LedgerReader, Locks, PaceRows, Protocol):
 
         `to` is accepted, refused, or retry: send again.
         """
+        ...
+
+    def record_receipts(self, receipts: Sequence[Receipt], now: float) -> int:
+        """Record what the provider told of deliveries; return how many of the receipts moved something.
+
+        One that goes no further than what is known moves nothing, nor does one of a delivery that is not
+        there. A delivery that was `unknown`, or to be sent again, was sent: it becomes `accepted`.
+        """
+        ...
+
+    def cut_log(self, target: str, run: int, size: int, now: float) -> None:
+        """Put every event of the run that is in no batch of `target` yet into batches of at most `size`."""
+        ...
+
+    def mark_logged(self, target: str, run: int, number: int, now: float) -> None:
+        """Record that a batch of `target` is where it belongs."""
         ...

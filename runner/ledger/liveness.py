@@ -17,6 +17,15 @@ def this_process(owner: str) -> Holder:
     return Holder(owner=owner, host=socket.gethostname(), pid=pid, process_started=started(pid))
 
 
+def is_beside(holder: Holder, other: Holder) -> bool:
+    """Tell whether two processes see each other: same machine, same boot, same pid namespace.
+
+    Names do not tell: two machines may have the same one, and so may two containers of one machine.
+    """
+    places = {_place(each) for each in (holder, other)}
+    return holder.host == other.host and len(places) == 1 and "" not in places
+
+
 def is_running(holder: Holder, *, proc: Path = _PROC) -> bool:
     """Tell whether a holder on this machine still runs; when that cannot be known, it does."""
     try:
@@ -32,7 +41,7 @@ def is_running(holder: Holder, *, proc: Path = _PROC) -> bool:
 
 
 def started(pid: int, *, proc: Path = _PROC) -> str | None:
-    """Return what tells a process from a later one with its pid: the boot, and the clock tick in it.
+    """Return what tells a process from a later one with its pid: the boot, the pid namespace, the clock tick.
 
     None where the system does not say.
     """
@@ -41,7 +50,19 @@ def started(pid: int, *, proc: Path = _PROC) -> str | None:
         boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None
-    return f"{boot}:{fields[19]}" if fields else None
+    return f"{boot}:{_pid_namespace(proc)}:{fields[19]}" if fields else None
+
+
+def _place(holder: Holder) -> str:
+    return (holder.process_started or "").rpartition(":")[0]
+
+
+def _pid_namespace(proc: Path) -> str:
+    """Return the number of this process's pid namespace, in which all pids here are; empty if unknown."""
+    try:
+        return (proc / "self/ns/pid").readlink().name.removeprefix("pid:[").removesuffix("]")
+    except OSError:
+        return ""
 
 
 def _is_zombie(pid: int, proc: Path) -> bool:

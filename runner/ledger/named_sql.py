@@ -1,4 +1,4 @@
-"""Named SQL: read `.sql` files of statements, each with a name and a sentence, for the ledgers that run them.
+"""Named SQL: read `.sql` texts of statements, each with a name and a sentence, for the ledgers that run them.
 
 A statement is `-- name: some_name`, a comment that says what it does, and the SQL up to the next name.
 """
@@ -18,6 +18,15 @@ class Statement:
 
     name: str
     sentence: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One numbered step of a ledger's shape."""
+
+    version: int
+    name: str
     sql: str
 
 

@@ -8,20 +8,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from runner.errors import LedgerError
-from runner.ledger.named_sql import Statement, read_statements
-
-Row = tuple[Any, ...]
-Parameters = Mapping[str, Any]
-
-BATCH = 10_000
+from runner.ledger.named_sql import Migration, Statement
+from runner.ledger.store import BATCH, Parameters, Row, shipped_migrations, shipped_statements
 
 #: Between two tries to turn WAL on, in seconds.
 _WAL_WAIT = 0.01
@@ -60,15 +54,6 @@ _CAUSES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Migration:
-    """One numbered step of the ledger's shape."""
-
-    version: int
-    name: str
-    sql: str
-
-
 class SqliteFile:
     """An open SQLite file that runs named statements. One thread owns it: the one that opened it."""
 
@@ -95,13 +80,20 @@ class SqliteFile:
         with translated(self._path), _begun(self._connection, "BEGIN"):
             yield
 
-    def run(self, name: str, parameters: Parameters) -> sqlite3.Cursor:
-        """Run a statement inside a transaction; its cursor says `rowcount` and `lastrowid`."""
-        return self._connection.execute(self._sql[name], parameters)
+    def hold(self, occurrences: Collection[int]) -> None:
+        """Do nothing: a transaction that writes holds the whole file."""
 
-    def run_all(self, name: str, parameters: Sequence[Parameters]) -> int:
-        """Run a statement once for each set of parameters; return how many rows changed in all."""
-        return self._connection.executemany(self._sql[name], parameters).rowcount if parameters else 0
+    def run(self, name: str, parameters: Parameters) -> None:
+        """Run a statement inside a transaction."""
+        self._connection.execute(self._sql[name], parameters)
+
+    def changed(self, name: str, parameters: Parameters) -> int:
+        """Run a statement inside a transaction; return how many rows changed."""
+        return self._connection.execute(self._sql[name], parameters).rowcount
+
+    def run_all(self, name: str, parameters: Sequence[Parameters]) -> None:
+        """Run a statement inside a transaction, once for each set of parameters."""
+        self._connection.executemany(self._sql[name], parameters)
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - whatever SQLite can hold
         """Return all rows of a query."""
@@ -140,7 +132,7 @@ def open_file_to_read(path: Path, *, busy_seconds: float) -> SqliteFile:
     """Open the ledger file for reading; one that is not there yet reads as an empty ledger."""
     with translated(path):
         if not path.exists() or path.stat().st_size == 0:
-            return _empty(path)
+            return empty_file(path)
         connection = _connect(f"{path.as_uri()}?mode=ro", busy_seconds)
         with _closed_on_error(connection):
             version = _check_version(connection, path)
@@ -155,12 +147,7 @@ def open_file_to_read(path: Path, *, busy_seconds: float) -> SqliteFile:
 
 def migrations() -> list[Migration]:
     """Return the migrations shipped, in order."""
-    folder = files("runner.ledger") / "migrations"
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [
-        Migration(version=int(name[:4]), name=name, sql=(folder / name).read_text(encoding="utf-8"))
-        for name in found
-    ]
+    return shipped_migrations("sqlite")
 
 
 @contextmanager
@@ -208,7 +195,8 @@ def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:
             return
 
 
-def _empty(path: Path) -> SqliteFile:
+def empty_file(path: Path) -> SqliteFile:
+    """Return an empty ledger to read, in memory, that stands for one at `path` that is not there yet."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
     _migrate(connection, 0.0)
     connection.execute("PRAGMA query_only = ON")
@@ -271,7 +259,7 @@ def _split(script: str) -> Iterator[str]:
 
 
 def _statements() -> Mapping[str, Statement]:
-    return read_statements((files("runner.ledger") / "statements.sql").read_text(encoding="utf-8"))
+    return shipped_statements("sqlite")
 
 
 @contextmanager

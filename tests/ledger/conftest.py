@@ -13,8 +13,9 @@ import pytest
 from runner.delivery import Answer, DeliveryKey, Outcome
 from runner.ledger import open_ledger
 from runner.ledger.interface import Holder, Intent, LockToken, Settlement, lock_name
-from runner.ledger.sqlite import SqliteLedger
+from runner.ledger.sqlite import sqlite_ledger
 from runner.ledger.sqlite_file import open_file
+from tests import postgres
 
 NOW = 1_780_000_000.0
 
@@ -84,17 +85,39 @@ def begin(ada):
     return begin
 
 
-#: The ledgers that the contract is tested over: a name, and how to open one in a folder.
-LEDGERS = {"sqlite": lambda folder: open_ledger("sqlite:///state/ledger.db", root=folder)}
+#: The ledgers that the contract is tested over.
+LEDGERS = ("sqlite", "postgres")
 
 
 @pytest.fixture(params=LEDGERS)
-def open_again(request, tmp_path):
+def url(request):
+    """The URL of a new ledger; a server's clock stands still at NOW."""
+    if request.param == "sqlite":
+        yield "sqlite:///state/ledger.db"
+        return
+    url = postgres.postgres_url(now=NOW)
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def pass_to(url):
+    """Return a function that sets the clock of the ledger's server, if it has one."""
+
+    def pass_to(now):
+        if not url.startswith("sqlite"):
+            postgres.set_clock(url, now)
+
+    return pass_to
+
+
+@pytest.fixture
+def open_again(url, tmp_path):
     """Return a function that opens the same ledger once more, as another process would."""
     opened = []
 
-    def open_again():
-        opened.append(LEDGERS[request.param](tmp_path))
+    def open_again(**options):
+        opened.append(open_ledger(url, root=tmp_path, **options))
         return opened[-1]
 
     yield open_again
@@ -131,7 +154,7 @@ def path(tmp_path):
 @pytest.fixture
 def opened(path):
     """A SQLite ledger that waits only a moment for another process's lock."""
-    with closing(SqliteLedger(open_file(path, busy_seconds=0.05))) as ledger:
+    with closing(sqlite_ledger(open_file(path, busy_seconds=0.05))) as ledger:
         yield ledger
 
 

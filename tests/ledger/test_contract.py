@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner.delivery import DeliveryKey, Outcome, State
+from runner.delivery import DeliveryKey, State
 from runner.errors import LedgerError
 from runner.ledger.interface import Counts, LockLost
 
@@ -163,8 +163,8 @@ def test_what_a_killed_run_left_in_flight_becomes_unknown_and_stays_so(ledger, b
     assert ledger.settle_interrupted(resumed.token, "lebaran", "once", NOW + 9) == 0
     assert resumed.intend("6281", "6282", "6283") == [False, False, False]
     assert ledger.counts("plan-1") == Counts(accepted=1, unknown=2)
-    (outcome,) = ledger.history("6282")[0].outcomes
-    assert (outcome.outcome, outcome.rule, outcome.at) == (Outcome.UNKNOWN, "interrupted", NOW + 9)
+    (outcome,) = ledger.history("6282")[0].events
+    assert (outcome.event, outcome.rule, outcome.at) == ("unknown", "interrupted", NOW + 9)
     assert outcome.run == killed.run
 
 
@@ -245,10 +245,11 @@ def test_the_generation_grows_with_runs_and_settlements_by_hand_only(ledger, beg
     assert ledger.generation("lebaran", "once") == 3
 
 
-def test_status_shows_the_latest_plan_and_run_and_who_holds_the_lock(ledger, begin, ada):
+def test_status_shows_the_latest_plan_and_run_and_who_holds_the_lock(ledger, begin, ada, pass_to):
     first = begin(ledger)
     first.send("accepted", "1")
     first.stop(exit_code=130)
+    pass_to(NOW + 60)
     second = begin(ledger, "plan-2", to_send=3, now=NOW + 60)
     second.send("refused", "2")
     begin(ledger, "plan-3", campaign="other").stop()

@@ -67,7 +67,7 @@ class Model:
         for phone in self.states:
             histories = self.ledger.history(phone)
             (history,) = [each for each in histories if each.delivery.key.campaign == self.campaign]
-            assert len(history.outcomes) == self.outcomes[phone]
+            assert len(history.events) == self.outcomes[phone]
 
 
 STEPS = st.tuples(

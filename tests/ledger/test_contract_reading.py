@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from runner.delivery import Outcome, State
+from runner.delivery import State
 from runner.errors import UsageError
 from runner.ledger.interface import Counts
 
@@ -72,9 +72,9 @@ def test_a_person_settles_an_unknown_delivery_and_the_trace_stays(applying, to, 
 
     (history,) = applying.ledger.history("6281")
     assert (history.delivery.state, history.delivery.rule) == (to, "resolved by grace")
-    first, second = history.outcomes
-    assert (first.outcome, first.rule) == (Outcome.UNKNOWN, "time-out")
-    assert (second.outcome.value, second.detail, second.at) == (to.value, "asked them", NOW + 7)
+    first, second = history.events
+    assert (first.event, first.rule) == ("unknown", "time-out")
+    assert (second.event, second.detail, second.at) == (to.value, "asked them", NOW + 7)
     assert applying.state("6282") == "unknown"
 
 
@@ -85,7 +85,7 @@ def test_a_delivery_resolved_to_retry_may_be_sent_again(applying, resolve):
     applying.send("accepted", "6281")
 
     assert applying.ledger.counts("plan-1") == Counts(accepted=1)
-    assert [outcome.attempt for outcome in applying.ledger.history("6281")[0].outcomes] == [1, 1, 2]
+    assert [outcome.attempt for outcome in applying.ledger.history("6281")[0].events] == [1, 1, 2]
 
 
 def test_all_unknown_deliveries_can_be_settled_at_once(applying, resolve):
@@ -130,7 +130,7 @@ def test_the_history_of_a_phone_holds_every_outcome_of_every_campaign(ledger, be
     begin(ledger, "plan-2", campaign="other").send("refused", "6281", now=NOW + 3)
 
     lebaran, other = ledger.history("6281")
-    assert [(each.attempt, each.outcome.value) for each in lebaran.outcomes] == [
+    assert [(each.attempt, each.event) for each in lebaran.events] == [
         (1, "retry"), (2, "retry"), (3, "accepted"),
     ]  # fmt: skip
     assert lebaran.delivery.key.campaign == "lebaran"

@@ -57,7 +57,7 @@ def test_a_name_with_brackets_and_spaces_does_not_confuse(tmp_path):
     (tmp_path / "7").mkdir()
     (tmp_path / "7/stat").write_text("7 (a) Z (b) S " + " ".join(str(number) for number in range(4, 30)))
 
-    assert started(7, proc=tmp_path) == "boot:22"
+    assert started(7, proc=tmp_path) == "boot::22"
 
 
 def test_a_process_of_another_user_runs():

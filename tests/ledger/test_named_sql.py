@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,11 @@ import pytest
 from runner.ledger import sqlite_file
 from runner.ledger.named_sql import read_statements
 from runner.ledger.sqlite_file import migrations
+from runner.ledger.store import shipped_statements
 
-SHIPPED = read_statements((files("runner.ledger") / "statements.sql").read_text(encoding="utf-8"))
+SHIPPED = shipped_statements("sqlite")
 #: Questions that a ledger of millions of rows answers by an index alone.
 SHORT_LISTS = {
-    "in_flight": "deliveries_in_flight",
     "open_unknown": "deliveries_unknown",
     "unknowns": "deliveries_unknown",
 }
@@ -68,7 +67,7 @@ def test_every_statement_shipped_fits_the_schema_and_says_what_it_does(shipped_l
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_statement_shipped_is_used(name):
     code = "".join(
-        path.read_text(encoding="utf-8") for path in Path(sqlite_file.__file__).parent.glob("sqlite*.py")
+        path.read_text(encoding="utf-8") for path in Path(sqlite_file.__file__).parent.glob("sql_*.py")
     )
 
     assert f'"{name}"' in code

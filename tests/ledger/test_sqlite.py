@@ -54,9 +54,8 @@ def test_a_path_may_hold_any_character(tmp_path):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://db/ledger", "a postgresql ledger is not in this version"),
-        ("mysql://user:secret@db/ledger", "found mysql://..., expected sqlite"),
-        ("ledger.db", "found no scheme, expected sqlite"),
+        ("mysql://user:secret@db/ledger", "found mysql://..., expected sqlite:///... or postgresql://..."),
+        ("ledger.db", "found no scheme, expected sqlite:///... or postgresql://..."),
         ("sqlite://ledger.db", "expected sqlite:/// and a path"),
         ("sqlite:///", "expected sqlite:/// and a path"),
     ],
@@ -70,7 +69,7 @@ def test_a_url_that_names_no_ledger_is_an_error(tmp_path, url, message):
 
 
 def test_a_commit_is_on_disk_before_it_returns(opened):
-    connection = opened._file._connection
+    connection = opened._store._connection
 
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -140,7 +139,7 @@ def test_a_reader_does_not_wait_for_a_writer_nor_block_one(tmp_path, opened, beg
     applying.send("accepted", "1", "2")
     with closing(open_ledger(URL, root=tmp_path, read_only=True)) as reader:
         reading = reader.taken("lebaran", "once")
-        with opened._file.transaction():
+        with opened._store.transaction():
             assert next(reading) == ["1", "2"]
         applying.send("accepted", "3")
         assert list(reading) == []

@@ -137,7 +137,7 @@ def test_a_read_only_folder_is_an_error(readable_root):
 def test_a_full_disk_is_an_error_and_loses_nothing(opened, begin):
     applying = begin(opened)
     applying.send("accepted", "6281")
-    connection = opened._file._connection
+    connection = opened._store._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
     many = [f"62{number:08d}" for number in range(2000)]
@@ -155,7 +155,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(opened, begin):
 def test_a_file_that_may_not_grow_is_an_error_and_loses_nothing(opened, begin):
     applying = begin(opened)
     applying.send("accepted", "6281")
-    size = max(file.stat().st_size for file in opened._file._path.parent.iterdir())
+    size = max(file.stat().st_size for file in opened._store._path.parent.iterdir())
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 8192, before[1]))
@@ -183,7 +183,7 @@ def test_a_ledger_that_stays_locked_is_an_error(path, opened, begin):
 
 
 def test_a_programming_mistake_is_not_dressed_as_a_full_disk(opened):
-    with pytest.raises(sqlite3.IntegrityError), opened._file.transaction():
-        opened._file.run(
+    with pytest.raises(sqlite3.IntegrityError), opened._store.transaction():
+        opened._store.run(
             "add_lock", dict.fromkeys(["owner", "host", "pid", "process_started", "now", "name"])
         )

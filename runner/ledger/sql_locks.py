@@ -1,4 +1,7 @@
-"""The locks of a SQLite ledger: who applies an occurrence, taken over only from a process that is gone."""
+"""The locks of a SQL ledger: who applies an occurrence, taken over only from a process that is gone.
+
+Heartbeats go by the ledger's clock: a file's is the caller's, a database server's is its own.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +10,51 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 
 from runner.errors import Refusal
-from runner.ledger import sqlite_rows as rows
+from runner.ledger import sql_rows as rows
 from runner.ledger.interface import STALE_AFTER, Holder, LockLost, LockRecord, LockToken
-from runner.ledger.sqlite_file import SqliteFile
+from runner.ledger.store import Store
 
 
-class SqliteLocks:
-    """The locks table; `is_running` tells whether a holder on this machine is still there."""
+class SqlLocks:
+    """The locks table.
 
-    def __init__(self, file: SqliteFile, is_running: Callable[[Holder], bool]) -> None:
-        self._file = file
-        self._is_running = is_running
+    `is_gone` tells of a lock's holder, and of who wants it, whether the first is gone; None where only its
+    heartbeat can tell.
+    """
+
+    def __init__(self, store: Store, is_gone: Callable[[Holder, Holder], bool | None]) -> None:
+        self._store = store
+        self._is_gone = is_gone
 
     def acquire(self, name: str, holder: Holder, now: float) -> LockToken:
         """Take a lock that is free, or whose holder is gone; else raise Refusal, which says who holds it."""
-        with self._file.transaction():
+        with self._store.transaction():
+            self._store.run("lock_the_locks", {})
+            now = self._clock(now)
             held = self.holder_of(name)
             if held is not None and not self._is_stale(held, holder, now):
                 raise Refusal(
                     f"{name} is being applied by {held.holder} since {_clock_time(held.started_at, now)}",
                     hint="wait until it has finished, or stop it: it records what is in flight first",
                 )
-            self._file.run("drop_stale_lock", {"name": name})
-            number = self._file.run("add_lock", {"name": name, "now": now, **asdict(holder)}).lastrowid
-        return LockToken(name=name, number=number or 0)
+            self._store.run("drop_stale_lock", {"name": name})
+            ((number,),) = self._store.rows("add_lock", name=name, now=now, **asdict(holder))
+        return LockToken(name=name, number=int(number))
 
     def heartbeat(self, token: LockToken, now: float) -> None:
         """Say that the holder is alive; LockLost if the lock was taken over."""
-        with self._file.transaction():
+        with self._store.transaction():
             self.check_held(token)
-            self._file.run("beat", {"now": now, **asdict(token)})
+            self._store.run("beat", {"now": self._clock(now), **asdict(token)})
 
     def release(self, token: LockToken) -> None:
         """Give the lock back; nothing happens if it was taken over."""
-        with self._file.transaction():
-            self._file.run("drop_lock", asdict(token))
+        with self._store.transaction():
+            self._store.run("drop_lock", asdict(token))
 
     def check_held(self, token: LockToken) -> None:
         """Raise LockLost unless the token still fits; inside a transaction it holds to its end."""
-        if self._file.row("lock_is_held", name=token.name, number=token.number) is None:
+        if self._store.row("lock_is_held", name=token.name, number=token.number) is None:
             raise LockLost(
                 f"{token.name}: another process has taken over; this one recorded and sent nothing more",
                 hint="look at `runner status`: the other process goes on with this plan",
@@ -53,13 +62,17 @@ class SqliteLocks:
 
     def holder_of(self, name: str) -> LockRecord | None:
         """Return who holds a lock, or None."""
-        found = self._file.row("lock", name=name)
+        found = self._store.row("lock", name=name)
         return rows.lock(found) if found else None
 
     def _is_stale(self, held: LockRecord, wanted_by: Holder, now: float) -> bool:
-        if held.holder.host == wanted_by.host:
-            return not self._is_running(held.holder)
-        return now - held.heartbeat_at > STALE_AFTER
+        is_gone = self._is_gone(held.holder, wanted_by)
+        return now - held.heartbeat_at > STALE_AFTER if is_gone is None else is_gone
+
+    def _clock(self, now: float) -> float:
+        """Return the time by which heartbeats go."""
+        ((moment,),) = self._store.rows("clock", now=now)
+        return float(moment)
 
 
 def _clock_time(at: float, now: float) -> str:

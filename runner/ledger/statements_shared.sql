@@ -1,4 +1,8 @@
--- Every statement of the SQLite ledger. :names are parameters; times are epoch seconds (UTC).
+-- The statements of every SQL ledger. :names are parameters; times are epoch seconds (UTC).
+
+-- name: identity
+-- Tell this ledger from every other.
+SELECT identity FROM ledger
 
 -- name: occurrence
 -- Find an occurrence and its generation.
@@ -10,7 +14,7 @@ SELECT occurrences.id, occurrences.campaign, occurrences.occurrence, plans.diges
 FROM occurrences JOIN plans ON plans.id = (
     SELECT max(latest.id) FROM plans AS latest WHERE latest.occurrence_id = occurrences.id
 )
-WHERE :campaign IS NULL OR occurrences.campaign = :campaign
+WHERE CAST(:campaign AS TEXT) IS NULL OR occurrences.campaign = :campaign
 ORDER BY occurrences.id
 
 -- name: add_occurrence
@@ -24,14 +28,15 @@ UPDATE occurrences SET generation = generation + 1 WHERE id = :occurrence_id
 
 -- name: add_plan
 -- Record a plan, unless it is there.
-INSERT INTO plans (digest, occurrence_id, to_send, created_at)
-SELECT :digest, id, :to_send, :created_at FROM occurrences
+INSERT INTO plans (digest, occurrence_id, to_send, created_at, details)
+SELECT :digest, id, :to_send, :created_at, :details FROM occurrences
 WHERE campaign = :campaign AND occurrence = :occurrence
 ON CONFLICT (digest) DO NOTHING
 
 -- name: plan
 -- Find a plan by its digest.
-SELECT plans.digest, campaign, occurrence, to_send, created_at, first_applied_at, finished_at
+SELECT plans.digest, campaign, occurrence, to_send, created_at, first_applied_at, finished_at,
+    details
 FROM plans JOIN occurrences ON occurrences.id = plans.occurrence_id
 WHERE plans.digest = :digest
 
@@ -48,9 +53,10 @@ UPDATE plans SET first_applied_at = coalesce(first_applied_at, :now) WHERE id = 
 UPDATE plans SET finished_at = coalesce(finished_at, :now) WHERE digest = :digest
 
 -- name: add_run
--- Record the start of a run.
+-- Record the start of a run, and tell its number.
 INSERT INTO runs (plan_id, owner, host, pid, process_started, started_at)
 VALUES (:plan_id, :owner, :host, :pid, :process_started, :now)
+RETURNING id
 
 -- name: mark_ended
 -- Note how and when a run ended.
@@ -62,59 +68,23 @@ SELECT plans.id, occurrences.id, campaign, occurrence
 FROM runs JOIN plans ON plans.id = runs.plan_id JOIN occurrences ON occurrences.id = plans.occurrence_id
 WHERE runs.id = :run
 
+-- name: runs
+-- List every run, in order.
+SELECT runs.id, plans.digest, owner, host, pid, process_started, started_at, ended_at, exit_code
+FROM runs JOIN plans ON plans.id = runs.plan_id
+ORDER BY runs.id
+
+-- name: run_record
+-- Find a run by its number.
+SELECT runs.id, plans.digest, owner, host, pid, process_started, started_at, ended_at, exit_code
+FROM runs JOIN plans ON plans.id = runs.plan_id
+WHERE runs.id = :run
+
 -- name: last_run
 -- Find the latest run of a plan.
 SELECT runs.id, plans.digest, owner, host, pid, process_started, started_at, ended_at, exit_code
 FROM runs JOIN plans ON plans.id = runs.plan_id
 WHERE plans.digest = :digest ORDER BY runs.id DESC LIMIT 1
-
--- name: add_deliveries
--- Record the first intents of deliveries; no row is written for a key that is taken. :intents is a JSON list of
--- [occurrence, phone, recipient, plan, run]: one statement for a whole group is several times as fast.
-INSERT INTO deliveries (occurrence_id, phone, recipient_id, plan_id, run_id, state, attempts, intent_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'intent', 1, :now
-FROM json_each(:intents) WHERE true
-ON CONFLICT (occurrence_id, phone) DO NOTHING
-
--- name: save
--- Begin what may have to be undone within a transaction.
-SAVEPOINT group_of_intents
-
--- name: undo
--- Undo what was done since.
-ROLLBACK TO group_of_intents
-
--- name: retriable
--- Find a delivery that was refused for now: the only kind that may be sent again.
-SELECT plan_id, rule FROM deliveries
-WHERE occurrence_id = :occurrence_id AND phone = :phone AND state = 'retry'
-
--- name: retry_delivery
--- Record the intent of another attempt; what the last one came to is in `outcomes`.
-UPDATE deliveries SET
-    recipient_id = :recipient_id, plan_id = :plan_id, run_id = :run, state = 'intent',
-    attempts = attempts + 1, intent_at = :now,
-    settled_at = NULL, rule = NULL, http_status = NULL, code = NULL, detail = NULL
-WHERE occurrence_id = :occurrence_id AND phone = :phone AND state = 'retry'
-
--- name: settle_deliveries
--- Move deliveries of their runs from one state to their outcomes; a message id, once known, stays. :settled is
--- a JSON list of [occurrence, phone, run, outcome, rule, message id, HTTP status, code, detail].
-UPDATE deliveries SET
-    state = value ->> 3, settled_at = :now, rule = value ->> 4,
-    message_id = coalesce(value ->> 5, message_id),
-    http_status = value ->> 6, code = value ->> 7, detail = value ->> 8
-FROM json_each(:settled)
-WHERE occurrence_id = value ->> 0 AND phone = value ->> 1 AND run_id = value ->> 2 AND state = :before
-
--- name: add_outcomes
--- Add the outcomes that deliveries have now to all they ever had; :settled as above.
-INSERT INTO outcomes (
-    delivery_id, attempt, at, outcome, run_id, rule, message_id, http_status, code, detail
-)
-SELECT deliveries.id, attempts, settled_at, state, run_id, rule, message_id, http_status, code, detail
-FROM json_each(:settled) AS settled
-CROSS JOIN deliveries ON occurrence_id = settled.value ->> 0 AND phone = settled.value ->> 1
 
 -- name: add_resolution
 -- Record who settled a delivery by hand, and why.
@@ -122,19 +92,19 @@ INSERT INTO resolutions (occurrence_id, phone, resolved_to, resolved_by, note, a
 VALUES (:occurrence_id, :phone, :outcome, :by, :note, :now)
 
 -- name: in_flight
--- List what a run left without an outcome. States are written out here: only so are the short indexes used.
-SELECT phone, plan_id, run_id, '' FROM deliveries WHERE occurrence_id = :occurrence_id AND state = 'intent'
+-- List what a run left without an outcome; the counts say whether there is any, as no index does.
+SELECT phone, plan_id, run_id, '' FROM deliveries
+WHERE occurrence_id = :occurrence_id AND state = 'intent'
+    AND 0 < (
+        SELECT coalesce(sum(deliveries), 0) FROM tallies JOIN plans ON plans.id = tallies.plan_id
+        WHERE plans.occurrence_id = :occurrence_id AND state = 'intent'
+    )
+ORDER BY run_id, deliveries.id
 
 -- name: open_unknown
 -- List the unknown deliveries of an occurrence, or the one to a phone.
 SELECT phone, plan_id, run_id, rule FROM deliveries
-WHERE occurrence_id = :occurrence_id AND state = 'unknown' AND (:phone IS NULL OR phone = :phone)
-
--- name: add_tallies
--- Move counts of a plan's deliveries; :changes is a JSON list of [plan, state, rule, change].
-INSERT INTO tallies (plan_id, state, rule, deliveries)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:changes) WHERE true
-ON CONFLICT (plan_id, state, rule) DO UPDATE SET deliveries = deliveries + excluded.deliveries
+WHERE occurrence_id = :occurrence_id AND state = 'unknown' AND (CAST(:phone AS TEXT) IS NULL OR phone = :phone)
 
 -- name: plan_tallies
 -- Count a plan's deliveries by state and rule.
@@ -143,13 +113,8 @@ WHERE plans.digest = :digest
 
 -- name: occurrence_tallies
 -- Count an occurrence's deliveries by state and rule, over all its plans.
-SELECT state, rule, sum(deliveries) FROM tallies JOIN plans ON plans.id = tallies.plan_id
+SELECT state, rule, CAST(sum(deliveries) AS BIGINT) FROM tallies JOIN plans ON plans.id = tallies.plan_id
 WHERE plans.occurrence_id = :occurrence_id GROUP BY state, rule
-
--- name: states
--- Find where the deliveries to some phones (a JSON list) stand.
-SELECT phone, state FROM deliveries
-WHERE occurrence_id = :occurrence_id AND phone IN (SELECT value FROM json_each(:phones))
 
 -- name: taken
 -- List the phones that may not be sent an occurrence again. The index alone answers: ten times as fast.
@@ -171,7 +136,7 @@ WHERE intent_at >= :since AND state IN ('intent', 'accepted', 'unknown') GROUP B
 -- name: unknowns
 -- Show the first unknown deliveries of an occurrence, oldest first.
 SELECT campaign, occurrence, phone, recipient_id, plans.digest, run_id, state, attempts, intent_at,
-    settled_at, rule, message_id, http_status, code, detail
+    settled_at, rule, message_id, http_status, code, detail, receipt
 FROM deliveries
 JOIN occurrences ON occurrences.id = deliveries.occurrence_id
 JOIN plans ON plans.id = deliveries.plan_id
@@ -181,34 +146,84 @@ ORDER BY deliveries.id LIMIT :limit
 -- name: deliveries_to
 -- Show every delivery to one phone: one look-up in each occurrence.
 SELECT campaign, occurrence, phone, recipient_id, plans.digest, run_id, state, attempts, intent_at,
-    settled_at, rule, message_id, http_status, code, detail
-FROM occurrences
-CROSS JOIN deliveries ON deliveries.occurrence_id = occurrences.id AND deliveries.phone = :phone
+    settled_at, rule, message_id, http_status, code, detail, receipt
+FROM deliveries
+JOIN occurrences ON occurrences.id = deliveries.occurrence_id
 JOIN plans ON plans.id = deliveries.plan_id
+WHERE deliveries.occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
 ORDER BY intent_at
 
--- name: outcomes_of
--- Show every outcome of one delivery, oldest first.
-SELECT attempt, at, outcomes.run_id, outcome, outcomes.rule, outcomes.message_id, outcomes.http_status,
-    outcomes.code, outcomes.detail
-FROM outcomes
-JOIN deliveries ON deliveries.id = outcomes.delivery_id
+-- name: events_of
+-- Show everything that became of one delivery, oldest first.
+SELECT events.number, campaign, occurrence, phone, events.recipient_id, plans.digest, events.run_id,
+    events.attempt, events.intent_at, events.at, events.event, events.rule, events.message_id,
+    events.http_status, events.code, events.detail
+FROM events
+JOIN deliveries ON deliveries.id = events.delivery_id
 JOIN occurrences ON occurrences.id = deliveries.occurrence_id
+JOIN runs ON runs.id = events.run_id
+JOIN plans ON plans.id = runs.plan_id
 WHERE campaign = :campaign AND occurrence = :occurrence AND phone = :phone
-ORDER BY attempt, at
+ORDER BY events.number
+
+-- name: events_between
+-- List the events of a run between two numbers, both included.
+SELECT events.number, campaign, occurrence, phone, events.recipient_id, plans.digest, events.run_id,
+    events.attempt, events.intent_at, events.at, events.event, events.rule, events.message_id,
+    events.http_status, events.code, events.detail
+FROM events
+JOIN deliveries ON deliveries.id = events.delivery_id
+JOIN occurrences ON occurrences.id = deliveries.occurrence_id
+JOIN runs ON runs.id = events.run_id
+JOIN plans ON plans.id = runs.plan_id
+WHERE events.run_id = :run AND events.number BETWEEN :first AND :last
+ORDER BY events.number
+
+-- name: log_batches
+-- List what was cut of a run for a log.
+SELECT run_id, number, first_event, last_event, event_count, pushed_at FROM log_batches
+WHERE target = :target AND run_id = :run ORDER BY number
+
+-- name: last_cut
+-- Find where the last cut ended: the number of its batch, and of its last event.
+SELECT number, last_event FROM log_batches
+WHERE target = :target AND run_id = :run ORDER BY number DESC LIMIT 1
+
+-- name: cut_log
+-- Put the events of a run after the last cut into batches, numbered on.
+INSERT INTO log_batches (target, run_id, number, first_event, last_event, event_count, cut_at)
+SELECT :target, :run, :after_number + part + 1, min(number), max(number), count(*), :now
+FROM (
+    SELECT number, (row_number() OVER (ORDER BY number) - 1) / :size AS part
+    FROM events WHERE run_id = :run AND number > :after_event
+) AS parted
+GROUP BY part
+
+-- name: mark_logged
+-- Note when a batch was where it belongs.
+UPDATE log_batches SET pushed_at = coalesce(pushed_at, :now)
+WHERE target = :target AND run_id = :run AND number = :number
+
+-- name: deliveries_between
+-- List the deliveries intended between two moments, in the order of their intents.
+SELECT deliveries.id, campaign, occurrence, plan_id, phone, message_id, state, receipt, intent_at, settled_at
+FROM deliveries JOIN occurrences ON occurrences.id = deliveries.occurrence_id
+WHERE intent_at >= :since AND intent_at < :until
+ORDER BY intent_at, deliveries.id
+
+-- name: plan_details
+-- Find what is kept of a plan, by its number.
+SELECT details FROM plans WHERE id = :plan_id
 
 -- name: lock
 -- Find who holds a lock.
 SELECT owner, host, pid, process_started, started_at, heartbeat_at FROM locks WHERE name = :name
 
--- name: lock_is_held
--- Tell whether a lock is still held by this token.
-SELECT 1 FROM locks WHERE name = :name AND number = :number
-
 -- name: add_lock
 -- Take a lock; its number is new for ever.
 INSERT INTO locks (name, owner, host, pid, process_started, started_at, heartbeat_at)
 VALUES (:name, :owner, :host, :pid, :process_started, :now, :now)
+RETURNING number
 
 -- name: beat
 -- Say that the holder of a lock is alive.
@@ -222,14 +237,12 @@ DELETE FROM locks WHERE name = :name AND number = :number
 -- Take a lock away from a holder that is gone.
 DELETE FROM locks WHERE name = :name
 
--- name: pace
--- Find a sender's pace.
-SELECT tat, seen_at, widest, widest_until FROM senders WHERE sender = :sender
-
 -- name: set_pace
 -- Keep a sender's pace.
-INSERT INTO senders (sender, tat, seen_at, widest, widest_until)
-VALUES (:sender, :tat, :seen_at, :widest, :widest_until)
-ON CONFLICT (sender) DO UPDATE SET
-    tat = excluded.tat, seen_at = excluded.seen_at,
-    widest = excluded.widest, widest_until = excluded.widest_until
+UPDATE senders SET tat = :tat, seen_at = :seen_at, widest = :widest, widest_until = :widest_until
+WHERE sender = :sender
+
+-- name: add_sender
+-- Begin a sender's pace, unless it is there.
+INSERT INTO senders (sender, tat, seen_at, widest, widest_until) VALUES (:sender, 0, 0, 0, 0)
+ON CONFLICT (sender) DO NOTHING

@@ -1,5 +1,9 @@
 -- The ledger as it begins. Times are epoch seconds (UTC); phones are digits with country code.
 
+-- What tells this ledger from every other, for ever: logs name their batches by it.
+CREATE TABLE ledger (identity TEXT NOT NULL);
+INSERT INTO ledger (identity) VALUES (lower(hex(randomblob(16))));
+
 -- One firing of one campaign. `generation` grows with every run begun and every settlement by hand: a plan
 -- made before is stale.
 CREATE TABLE occurrences (
@@ -10,7 +14,7 @@ CREATE TABLE occurrences (
     UNIQUE (campaign, occurrence)
 );
 
--- Plans that were applied; the digest makes each one single use.
+-- Plans that were applied; the digest makes each one single use. `details` is a JSON object.
 CREATE TABLE plans (
     id INTEGER PRIMARY KEY,
     digest TEXT NOT NULL UNIQUE,
@@ -18,7 +22,8 @@ CREATE TABLE plans (
     to_send INTEGER NOT NULL,
     created_at REAL NOT NULL,
     first_applied_at REAL,
-    finished_at REAL
+    finished_at REAL,
+    details TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX plans_of_occurrence ON plans (occurrence_id);
 
@@ -55,32 +60,51 @@ CREATE TABLE deliveries (
     http_status INTEGER,
     code TEXT,
     detail TEXT,
+    receipt TEXT CHECK (receipt IN ('sent', 'failed', 'delivered', 'read')),
     UNIQUE (occurrence_id, phone)
 );
--- For the frequency cap: what went out since a moment. It grows at its end only.
+-- For the frequency cap and for receipts: what went out since a moment. It grows at its end only.
 CREATE INDEX deliveries_by_time ON deliveries (intent_at);
--- What a killed run left open, what waits for a person, and what may be sent again: three short lists
--- within a long table.
-CREATE INDEX deliveries_in_flight ON deliveries (occurrence_id) WHERE state = 'intent';
+-- What waits for a person, and what may be sent again: two short lists within a long table. What a killed run
+-- left in flight has none: every message would pay for it twice, and it is looked for after a kill only.
 CREATE INDEX deliveries_unknown ON deliveries (occurrence_id) WHERE state = 'unknown';
 CREATE INDEX deliveries_retry ON deliveries (occurrence_id) WHERE state = 'retry';
 
--- Every outcome there ever was; rows are only added.
-CREATE TABLE outcomes (
+-- Everything that became of deliveries: outcomes of attempts, settlements by hand, receipts. Rows are only added,
+-- at the end. Who and which attempt it was about is kept with it, as the delivery may move on.
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY,
     delivery_id INTEGER NOT NULL REFERENCES deliveries (id),
-    attempt INTEGER NOT NULL,
-    at REAL NOT NULL,
-    outcome TEXT NOT NULL CHECK (outcome IN ('accepted', 'refused', 'retry', 'unknown')),
     run_id INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    recipient_id TEXT NOT NULL,
+    intent_at REAL NOT NULL,
+    at REAL NOT NULL,
+    event TEXT NOT NULL,
     rule TEXT NOT NULL,
     message_id TEXT,
     http_status INTEGER,
     code TEXT,
-    detail TEXT,
-    PRIMARY KEY (delivery_id, attempt, at, outcome)
+    detail TEXT
+);
+CREATE INDEX events_of_delivery ON events (delivery_id);
+CREATE INDEX events_of_run ON events (run_id);
+
+-- Which events a log takes together. What is cut never changes, so a batch that is pushed again after a crash is
+-- the same batch.
+CREATE TABLE log_batches (
+    target TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    first_event INTEGER NOT NULL,
+    last_event INTEGER NOT NULL,
+    event_count INTEGER NOT NULL,
+    cut_at REAL NOT NULL,
+    pushed_at REAL,
+    PRIMARY KEY (target, run_id, number)
 ) WITHOUT ROWID;
 
--- Who settled what by hand, and why.
+-- Who settled what that no answer settled, and why: a person, or a receipt.
 CREATE TABLE resolutions (
     id INTEGER PRIMARY KEY,
     occurrence_id INTEGER NOT NULL REFERENCES occurrences (id),
@@ -91,8 +115,8 @@ CREATE TABLE resolutions (
     at REAL NOT NULL
 );
 
--- How many deliveries of a plan stand where, kept in the same transactions as the deliveries: counting a
--- million rows would take too long to do it after every message.
+-- How many deliveries of a plan stand where, by state and by receipt, kept in the same transactions as the
+-- deliveries: counting a million rows would take too long to do it after every message.
 CREATE TABLE tallies (
     plan_id INTEGER NOT NULL REFERENCES plans (id),
     state TEXT NOT NULL,

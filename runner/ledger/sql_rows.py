@@ -1,34 +1,34 @@
-"""Rows of the SQLite ledger as the values of the interface, and back; each function names its statement."""
+"""Rows of the SQL ledgers as the values of the interface, and back; each function names its statements."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from runner.delivery import Answer, DeliveryKey, Outcome, State
+from runner.delivery import Answer, DeliveryKey, ReceiptStatus, State
 from runner.ledger.interface import (
     Counts,
     DeliveryRecord,
+    Event,
     Holder,
     LockRecord,
-    OutcomeRecord,
+    LogBatch,
+    OpenDelivery,
     PlanRecord,
+    Receipt,
     RunRecord,
 )
+from runner.ledger.store import Row
 from runner.pacing import PaceState
 
-Row = tuple[Any, ...]
-
 #: One entry of `settle_deliveries`, as the statement says.
-Settled = tuple[int, str, int, str, str, "str | None", "int | None", "str | None", "str | None"]
-#: One entry of `add_deliveries`, as the statement says.
-Intended = tuple[int, str, str, int, int]
+Settled = tuple[str, str, str, "str | None", "int | None", "str | None", "str | None"]
 
 
 def plan(row: Row) -> PlanRecord:
     """Read a row of `plan`."""
-    digest, campaign, occurrence, to_send, created_at, first_applied_at, finished_at = row
+    digest, campaign, occurrence, to_send, created_at, first_applied_at, finished_at, details = row
     return PlanRecord(
         digest=digest,
         campaign=campaign,
@@ -37,11 +37,12 @@ def plan(row: Row) -> PlanRecord:
         created_at=created_at,
         first_applied_at=first_applied_at,
         finished_at=finished_at,
+        details=json.loads(details),
     )
 
 
 def run(row: Row) -> RunRecord:
-    """Read a row of `last_run`."""
+    """Read a row of `runs`, `run_record` or `last_run`."""
     number, digest, owner, host, pid, process_started, started_at, ended_at, exit_code = row
     return RunRecord(
         id=number,
@@ -59,6 +60,7 @@ def counts(tallies: Sequence[Row]) -> Counts:
     for state, _, deliveries in tallies:
         by_state[state] += deliveries
     refused = State.REFUSED.value
+    statuses = [status.value for status in ReceiptStatus]
     return Counts(
         accepted=by_state[State.ACCEPTED.value],
         refused=by_state[refused],
@@ -66,13 +68,14 @@ def counts(tallies: Sequence[Row]) -> Counts:
         retry=by_state[State.RETRY.value],
         in_flight=by_state[State.INTENT.value],
         refused_by_rule={rule: count for state, rule, count in tallies if state == refused and count},
+        receipts={status: by_state[status] for status in statuses if by_state[status]},
     )
 
 
 def delivery(row: Row) -> DeliveryRecord:
     """Read a row of `unknowns` or `deliveries_to`."""
     campaign, occurrence, phone, recipient_id, digest, number, state, attempts, intent_at, *last = row
-    settled_at, rule, message_id, http_status, code, detail = last
+    settled_at, rule, message_id, http_status, code, detail, receipt = last
     return DeliveryRecord(
         key=DeliveryKey(campaign=campaign, occurrence=occurrence, phone=phone),
         recipient_id=recipient_id,
@@ -87,22 +90,52 @@ def delivery(row: Row) -> DeliveryRecord:
         http_status=http_status,
         code=code,
         detail=detail,
+        receipt=_status(receipt),
     )
 
 
-def outcome(row: Row) -> OutcomeRecord:
-    """Read a row of `outcomes_of`."""
-    attempt, at, number, result, rule, message_id, http_status, code, detail = row
-    return OutcomeRecord(
+def event(row: Row) -> Event:
+    """Read a row of `events_of` or `events_between`."""
+    number, campaign, occurrence, phone, recipient_id, digest, run_id, attempt, intent_at, at, *what = row
+    happened, rule, message_id, http_status, code, detail = what
+    return Event(
+        number=number,
+        key=DeliveryKey(campaign=campaign, occurrence=occurrence, phone=phone),
+        recipient_id=recipient_id,
+        plan=digest,
+        run=run_id,
         attempt=attempt,
+        intent_at=intent_at,
         at=at,
-        run=number,
-        outcome=Outcome(result),
+        event=happened,
         rule=rule,
         message_id=message_id,
         http_status=http_status,
         code=code,
         detail=detail,
+    )
+
+
+def log_batch(row: Row) -> LogBatch:
+    """Read a row of `log_batches`."""
+    run_id, number, first, last, count, pushed_at = row
+    return LogBatch(run=run_id, number=number, first=first, last=last, rows=count, pushed_at=pushed_at)
+
+
+def open_delivery(row: Row, sender: str) -> OpenDelivery:
+    """Read a row of `deliveries_between`; `sender` is its plan's."""
+    number, campaign, occurrence, _, phone, message_id, state, receipt, intent_at, settled_at = row
+    return OpenDelivery(
+        delivery=number,
+        campaign=campaign,
+        occurrence=occurrence,
+        sender=sender,
+        phone=phone,
+        message_id=message_id,
+        state=State(state),
+        receipt=_status(receipt),
+        intent_at=intent_at,
+        settled_at=settled_at,
     )
 
 
@@ -116,13 +149,23 @@ def lock(row: Row) -> LockRecord:
     )
 
 
-def pace(row: Row) -> PaceState:
-    """Read a row of `pace`."""
-    tat, seen_at, widest, widest_until = row
-    return PaceState(tat=tat, seen_at=seen_at, widest=widest, widest_until=widest_until)
+def pace(row: Row) -> tuple[PaceState, float, float]:
+    """Read a row of `pace`: the state, the time by which it goes, and when, by that, it was asked for."""
+    tat, seen_at, widest, widest_until, here, asked = row
+    return PaceState(tat=tat, seen_at=seen_at, widest=widest, widest_until=widest_until), here, asked
 
 
-def settled(occurrence_id: int, phone: str, run: int, answer: Answer) -> Settled:
+def settled(phone: str, answer: Answer) -> Settled:
     """Return one delivery's entry in `settle_deliveries`."""
     outcome, evidence = answer.outcome.value, (answer.http_status, answer.code, answer.detail)
-    return (occurrence_id, phone, run, outcome, answer.rule, answer.message_id, *evidence)
+    return (phone, outcome, answer.rule, answer.message_id, *evidence)
+
+
+def receipt(told: Receipt) -> tuple[object, ...]:
+    """Return one receipt's entry in `add_receipts`."""
+    evidence = (told.message_id, told.code, told.detail)
+    return (told.delivery, told.status.value, told.at, *evidence, told.source)
+
+
+def _status(text: str | None) -> ReceiptStatus | None:
+    return ReceiptStatus(text) if text is not None else None

@@ -1,0 +1,242 @@
+"""What a SQL ledger writes of deliveries: intents, outcomes, settlements by hand, and the counts of them.
+
+A group is written by a few statements, whatever its size: with each statement the ledger's thread gives the
+interpreter away, and has to wait for it again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+
+from runner import quick_json
+from runner.delivery import Answer, DeliveryKey, Outcome, State
+from runner.errors import LedgerError, UsageError
+from runner.ledger import sql_rows as rows
+from runner.ledger.interface import Intent, LockToken, Settlement, lock_name
+from runner.ledger.sql_locks import SqlLocks
+from runner.ledger.sql_reading import Reading
+from runner.ledger.store import Row, Store
+
+_INTERRUPTED = Answer(
+    outcome=Outcome.UNKNOWN, rule="interrupted", detail="the run ended before an answer was recorded"
+)
+_RESOLVABLE = {State.ACCEPTED, State.REFUSED, State.RETRY}
+
+#: Changes of the counts, by (plan, state or receipt, rule); an intent and a receipt have no rule.
+Changes = Counter[tuple[int, str, str]]
+
+_of_run = attrgetter("run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scope:
+    """What a run may write about."""
+
+    run: int
+    plan_id: int
+    occurrence_id: int
+    campaign: str
+    occurrence: str
+
+    def covers(self, key: DeliveryKey) -> bool:
+        """Tell whether the run may write about a delivery."""
+        return key.campaign == self.campaign and key.occurrence == self.occurrence
+
+
+class Deliveries:
+    """The deliveries of a SQL ledger, as runs and persons change them."""
+
+    def __init__(self, store: Store, locks: SqlLocks, reading: Reading) -> None:
+        self._store = store
+        self._locks = locks
+        self._reading = reading
+        self._scopes: dict[int, _Scope] = {}
+
+    def commit(
+        self, token: LockToken, intents: Sequence[Intent], outcomes: Sequence[Settlement], now: float
+    ) -> list[bool]:
+        """Record outcomes, then intents, durably and all or nothing; see Ledger."""
+        changes: Changes = Counter()
+        recorded: list[bool] = []
+        with self._store.transaction():
+            self._locks.check_held(token)
+            settled = [(self._scope(run), list(some)) for run, some in groupby(outcomes, _of_run)]
+            intended = [(self._scope(run), list(some)) for run, some in groupby(intents, _of_run)]
+            self._store.hold({scope.occurrence_id for scope, _ in [*settled, *intended]})
+            for scope, answered in settled:
+                self._settle(scope, answered, now, changes)
+            for scope, wanted in intended:
+                recorded += self._intend(scope, wanted, now, changes)
+            self.count(changes)
+        return recorded
+
+    def settle_interrupted(self, token: LockToken, campaign: str, occurrence: str, now: float) -> int:
+        """Make `unknown` what a killed run left in flight; return how many."""
+        with self._store.transaction():
+            self._locks.check_held(token)
+            occurrence_id = self._reading.occurrence_id(campaign, occurrence)
+            self._store.hold([occurrence_id])
+            left = self._store.rows("in_flight", occurrence_id=occurrence_id)
+            self.move(occurrence_id, left, State.INTENT, _INTERRUPTED, now)
+        return len(left)
+
+    def resolve(
+        self,
+        campaign: str,
+        occurrence: str,
+        phone: str | None,
+        *,
+        to: State,
+        by: str,
+        note: str,
+        now: float,
+    ) -> int:
+        """Settle one unknown delivery, or all (None), on a person's word; return how many."""
+        if to not in _RESOLVABLE:
+            raise UsageError(
+                f"an unknown delivery cannot be resolved to {to.value}",
+                hint="resolve it to accepted, refused, or retry (send again)",
+            )
+        answer = Answer(outcome=Outcome(to.value), rule=f"resolved by {by}", detail=note)
+        with self._store.transaction():
+            occurrence_id = self._reading.occurrence_id(campaign, occurrence)
+            self._store.hold([occurrence_id])
+            found = self._store.rows("open_unknown", occurrence_id=occurrence_id, phone=phone)
+            self.move(occurrence_id, found, State.UNKNOWN, answer, now)
+            self.trace(occurrence_id, found, to=to, by=by, note=note, now=now)
+        return len(found)
+
+    def move(
+        self, occurrence_id: int, found: Sequence[Row], before: State, answer: Answer, now: float
+    ) -> None:
+        """Settle rows of (phone, plan, run, rule), in the order of runs, that no provider's answer settles.
+
+        The counts move with them.
+        """
+        changes: Changes = Counter()
+        for run, some in groupby(found, lambda row: row[2]):
+            moved = []
+            for phone, plan_id, _, rule in some:
+                moved.append(rows.settled(phone, answer))
+                changes[plan_id, before.value, rule] -= 1
+                changes[plan_id, answer.outcome.value, answer.rule] += 1
+            self._write_outcomes(occurrence_id, run, moved, before, now)
+        self.count(changes)
+
+    def trace(
+        self, occurrence_id: int, found: Sequence[Row], *, to: State, by: str, note: str, now: float
+    ) -> None:
+        """Record who settled deliveries, rows as in `move`; plans made before are stale by it."""
+        if not found:
+            return
+        same = {"occurrence_id": occurrence_id, "outcome": to.value, "by": by, "note": note, "now": now}
+        self._store.run_all("add_resolution", [{**same, "phone": row[0]} for row in found])
+        self._store.run("move_generation", {"occurrence_id": occurrence_id})
+
+    def count(self, changes: Changes) -> None:
+        """Keep the counts with what was written."""
+        listed = [(*counted, change) for counted, change in sorted(changes.items()) if change]
+        if listed:
+            self._store.run("add_tallies", {"changes": _listed(listed)})
+
+    def _settle(self, scope: _Scope, outcomes: Sequence[Settlement], now: float, changes: Changes) -> None:
+        _check_scope(scope, outcomes)
+        settled = [rows.settled(each.key.phone, each.answer) for each in outcomes]
+        self._write_outcomes(scope.occurrence_id, scope.run, settled, State.INTENT, now)
+        changes[scope.plan_id, State.INTENT.value, ""] -= len(settled)
+        for (outcome, rule), number in Counter((entry[1], entry[2]) for entry in settled).items():
+            changes[scope.plan_id, outcome, rule] += number
+
+    def _write_outcomes(
+        self, occurrence_id: int, run: int, settled: Sequence[rows.Settled], before: State, now: float
+    ) -> None:
+        listed = {"occurrence_id": occurrence_id, "settled": _listed(settled)}
+        moved = self._store.changed(
+            "settle_deliveries", {**listed, "run": run, "before": before.value, "now": now}
+        )
+        if moved != len(settled):
+            raise LedgerError(
+                "an outcome came without an intent of its run; the whole group was left unrecorded",
+                hint="run the same command again: what was in flight becomes unknown",
+            )
+        self._store.run("add_outcomes", listed)
+
+    def _intend(self, scope: _Scope, intents: Sequence[Intent], now: float, changes: Changes) -> list[bool]:
+        """Record intents; tell for each whether it was: only one for a phone, if nothing is in its way."""
+        _check_scope(scope, intents)
+        entries = [(each.key.phone, each.recipient_id) for each in intents]
+        standing = self._standing(scope, entries)
+        new: list[tuple[str, str]] = []
+        again: list[tuple[str, str]] = []
+        recorded = []
+        seen: set[str] = set()
+        for entry in entries:
+            phone = entry[0]
+            before = standing.get(phone)
+            may_be_sent = phone not in seen and (before is None or before[1] == State.RETRY.value)
+            seen.add(phone)
+            recorded.append(may_be_sent)
+            if may_be_sent:
+                (new if before is None else again).append(entry)
+        written = {
+            "occurrence_id": scope.occurrence_id,
+            "plan_id": scope.plan_id,
+            "run": scope.run,
+            "now": now,
+        }
+        if new:
+            self._store.run("add_deliveries", {**written, "intents": _listed(new)})
+        if again:
+            self._store.run("retry_deliveries", {**written, "intents": _listed(again)})
+            _count_again(scope, [standing[phone] for phone, _ in again], changes)
+        changes[scope.plan_id, State.INTENT.value, ""] += len(new) + len(again)
+        return recorded
+
+    def _standing(self, scope: _Scope, entries: Sequence[tuple[str, str]]) -> dict[str, Row]:
+        """Return rows of (phone, state, plan, rule, receipt) of the deliveries that are there already."""
+        intents = _listed(entries)
+        found = self._store.rows("standing", occurrence_id=scope.occurrence_id, intents=intents)
+        return {row[0]: row for row in found}
+
+    def _scope(self, run: int) -> _Scope:
+        """Return what a run may write about."""
+        if run not in self._scopes:
+            found = self._store.row("run_scope", run=run)
+            if found is None:
+                raise LedgerError(f"run {run} is no run of this ledger", hint="begin the run first")
+            plan_id, occurrence_id, campaign, occurrence = found
+            self._scopes[run] = _Scope(
+                run=run,
+                plan_id=plan_id,
+                occurrence_id=occurrence_id,
+                campaign=campaign,
+                occurrence=occurrence,
+            )
+        return self._scopes[run]
+
+
+def _listed(entries: Sequence[object]) -> str:
+    """Return a list as the statements take it."""
+    return quick_json.encode(entries).decode()
+
+
+def _check_scope(scope: _Scope, written: Iterable[Intent | Settlement]) -> None:
+    """Raise LedgerError for a delivery of another occurrence than the run's."""
+    for each in written:
+        if not scope.covers(each.key):
+            raise LedgerError(
+                f"run {scope.run} is no run of {lock_name(each.key.campaign, each.key.occurrence)}"
+            )
+
+
+def _count_again(scope: _Scope, before: Iterable[Row], changes: Changes) -> None:
+    """Move the counts of deliveries that are sent again, maybe from another plan's."""
+    for _, state, plan_id, rule, receipt in before:
+        changes[plan_id, state, rule] -= 1
+        if receipt is not None:
+            changes[plan_id, receipt, ""] -= 1
+            changes[scope.plan_id, receipt, ""] += 1

@@ -1,0 +1,125 @@
+-- The statements of the PostgreSQL ledger whose SQL no other dialect shares. A list comes as JSON, as in SQLite, and
+-- in its order: events are numbered in the order of their writing. What a list names is looked up one by one
+-- (LATERAL ... LIMIT 1), never by going through an occurrence, however few rows the planner believes it has.
+
+-- name: clock
+-- Tell the time by which locks and slots go: the server's, one for all machines.
+SELECT CAST(extract(epoch FROM clock_timestamp()) AS double precision)
+
+-- name: hold
+-- Let nobody else write about some occurrences (a JSON list) until the transaction ends.
+SELECT id FROM occurrences
+WHERE id IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:occurrences AS json)) AS each (value))
+ORDER BY id FOR NO KEY UPDATE
+
+-- name: lock_is_held
+-- Tell whether a lock is still held by this token; nobody takes it over until the transaction ends.
+SELECT 1 FROM locks WHERE name = :name AND number = :number FOR KEY SHARE
+
+-- name: lock_the_locks
+-- Let nobody else take a lock until the transaction ends.
+LOCK TABLE locks IN SHARE ROW EXCLUSIVE MODE
+
+-- name: pace
+-- Find a sender's pace, the time by which it goes, read once the row is ours, and when the transaction was asked for.
+WITH ours AS MATERIALIZED (
+    SELECT tat, seen_at, widest, widest_until FROM senders WHERE sender = :sender FOR UPDATE
+)
+SELECT tat, seen_at, widest, widest_until,
+    CAST(extract(epoch FROM clock_timestamp()) AS double precision),
+    CAST(extract(epoch FROM transaction_timestamp()) AS double precision)
+FROM ours
+
+-- name: standing
+-- Find what is known already of deliveries to be intended. :intents is a JSON list of [phone, recipient].
+SELECT phone, state, plan_id, rule, receipt
+FROM json_array_elements(CAST(:intents AS json)) AS each (value)
+CROSS JOIN LATERAL (
+    SELECT * FROM deliveries WHERE occurrence_id = :occurrence_id AND phone = value ->> 0 LIMIT 1
+) AS known
+
+-- name: add_deliveries
+-- Record the first intents of deliveries; :intents as above.
+INSERT INTO deliveries (occurrence_id, phone, recipient_id, plan_id, run_id, state, attempts, intent_at)
+SELECT :occurrence_id, value ->> 0, value ->> 1, :plan_id, :run, 'intent', 1, :now
+FROM json_array_elements(CAST(:intents AS json)) WITH ORDINALITY AS each (value, place) ORDER BY place
+
+-- name: retry_deliveries
+-- Record the intents of further attempts; what the last ones came to is in `events`. :intents as above.
+UPDATE deliveries SET
+    recipient_id = value ->> 1, plan_id = :plan_id, run_id = :run, state = 'intent',
+    attempts = attempts + 1, intent_at = :now,
+    settled_at = NULL, rule = NULL, http_status = NULL, code = NULL, detail = NULL
+FROM json_array_elements(CAST(:intents AS json)) AS each (value)
+CROSS JOIN LATERAL (
+    SELECT id FROM deliveries WHERE occurrence_id = :occurrence_id AND phone = value ->> 0 LIMIT 1
+) AS known
+WHERE deliveries.id = known.id AND state = 'retry'
+
+-- name: settle_deliveries
+-- Move deliveries of a run from one state to their outcomes; a message id, once known, stays. :settled is a JSON
+-- list of [phone, outcome, rule, message id, HTTP status, code, detail].
+UPDATE deliveries SET
+    state = value ->> 1, settled_at = :now, rule = value ->> 2,
+    message_id = coalesce(value ->> 3, message_id),
+    http_status = CAST(value ->> 4 AS integer), code = value ->> 5, detail = value ->> 6
+FROM json_array_elements(CAST(:settled AS json)) AS each (value)
+CROSS JOIN LATERAL (
+    SELECT id FROM deliveries WHERE occurrence_id = :occurrence_id AND phone = value ->> 0 LIMIT 1
+) AS known
+WHERE deliveries.id = known.id AND run_id = :run AND state = :before
+
+-- name: add_outcomes
+-- Add the outcomes that deliveries have now to all that became of them; :settled as above.
+INSERT INTO events (
+    delivery_id, run_id, attempt, recipient_id, intent_at, at, event, rule, message_id, http_status, code, detail
+)
+SELECT id, run_id, attempts, recipient_id, intent_at, settled_at, state, rule, message_id, http_status, code, detail
+FROM json_array_elements(CAST(:settled AS json)) WITH ORDINALITY AS each (value, place)
+CROSS JOIN LATERAL (
+    SELECT * FROM deliveries WHERE occurrence_id = :occurrence_id AND phone = value ->> 0 LIMIT 1
+) AS known
+ORDER BY place
+
+-- name: occurrences_of
+-- List the occurrences of deliveries. :receipts is a JSON list of [delivery, status, at, message id, code, detail,
+-- source].
+SELECT DISTINCT occurrence_id
+FROM json_array_elements(CAST(:receipts AS json)) AS each (value)
+JOIN deliveries ON deliveries.id = CAST(value ->> 0 AS bigint)
+
+-- name: receipted
+-- Find where the deliveries stand that receipts are about; :receipts as above.
+SELECT DISTINCT deliveries.id, occurrence_id, phone, plan_id, run_id, state, rule, receipt
+FROM json_array_elements(CAST(:receipts AS json)) AS each (value)
+JOIN deliveries ON deliveries.id = CAST(value ->> 0 AS bigint)
+
+-- name: set_receipts
+-- Keep with deliveries the furthest that is known of them; :receipts holds one for each.
+UPDATE deliveries SET receipt = value ->> 1, message_id = coalesce(message_id, value ->> 3)
+FROM json_array_elements(CAST(:receipts AS json)) AS each (value)
+WHERE deliveries.id = CAST(value ->> 0 AS bigint)
+
+-- name: add_receipts
+-- Add receipts to all that became of deliveries; :receipts as above.
+INSERT INTO events (
+    delivery_id, run_id, attempt, recipient_id, intent_at, at, event, rule, message_id, code, detail
+)
+SELECT deliveries.id, run_id, attempts, recipient_id, intent_at, CAST(value ->> 2 AS double precision), value ->> 1,
+    value ->> 6, coalesce(value ->> 3, message_id), value ->> 4, value ->> 5
+FROM json_array_elements(CAST(:receipts AS json)) WITH ORDINALITY AS each (value, place)
+JOIN deliveries ON deliveries.id = CAST(value ->> 0 AS bigint)
+ORDER BY place
+
+-- name: add_tallies
+-- Move counts of a plan's deliveries; :changes is a JSON list of [plan, state, rule, change].
+INSERT INTO tallies (plan_id, state, rule, deliveries)
+SELECT CAST(value ->> 0 AS bigint), value ->> 1, value ->> 2, CAST(value ->> 3 AS bigint)
+FROM json_array_elements(CAST(:changes AS json)) AS each (value)
+ON CONFLICT (plan_id, state, rule) DO UPDATE SET deliveries = tallies.deliveries + excluded.deliveries
+
+-- name: states
+-- Find where the deliveries to some phones (a JSON list) stand.
+SELECT phone, state FROM deliveries
+WHERE occurrence_id = :occurrence_id
+    AND phone IN (SELECT value FROM json_array_elements_text(CAST(:phones AS json)) AS each (value))
