@@ -9,7 +9,7 @@ from runner.errors import SegmentError
 from runner.segments.interface import SegmentSource
 
 #: A source's name in a campaign file is the name of its module here.
-_SOURCES = ("duckdb",)
+_SOURCES = ("duckdb", "treasure_data", "audience_studio")
 
 
 def segment_source(name: str) -> SegmentSource:

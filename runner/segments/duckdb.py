@@ -24,7 +24,8 @@ from runner.segments.attached_tables import attach_tables
 from runner.segments.column_choice import choose_columns
 from runner.segments.data_files import DataFolder
 from runner.segments.duckdb_errors import Running, explain, said
-from runner.segments.interface import Fetched
+from runner.segments.interface import Fetched, Remote
+from runner.segments.private_file import private_file
 from runner.segments.query_place import one_line
 from runner.segments.select_check import CheckedSelect, check_select
 from runner.segments.time_bound import OutOfTimeError, run_bounded
@@ -47,14 +48,15 @@ def fetch(
     columns: Sequence[str],
     target: Path,
     occurrence_at: datetime | None = None,
+    remote: Remote | None = None,
 ) -> Fetched:
     """Run the query and keep `columns` of its rows, in its order, in the Parquet file `target` (mode 0600).
 
     Bounded by `project.query_memory_mb`, spilling to `project.state`, and by `project.query_seconds`. Dates
     and times of day are read in `project.timezone`, UTC without one, on every machine. DuckDB's SQL has no
-    word for `occurrence_at`. Errors: SegmentError.
+    word for `occurrence_at`, and nothing `remote` is asked. Errors: SegmentError.
     """
-    with _private_places(project, target) as (spill, output):
+    with private_file(target) as output, _spill_folder(project) as spill:
         connection = _connect(project, spill)
         query = _Query(
             text=segment.query,
@@ -76,24 +78,11 @@ def fetch(
 
 
 @contextmanager
-def _private_places(project: Project, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield a folder for rows that do not fit into memory and an empty file beside `target`, both private."""
-    try:
-        project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(
-            dir=project.state, prefix="query.", ignore_cleanup_errors=True
-        ) as spill:
-            descriptor, name = tempfile.mkstemp(dir=target.parent.resolve(), prefix=f".{target.name}.")
-            os.close(descriptor)
-            try:
-                yield Path(spill).resolve(), Path(name)
-            finally:
-                Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise SegmentError(
-            f"the rows of the segment cannot be kept: {error.strerror}: {error.filename}",
-            hint="the folder must be there, be writable, and have room",
-        ) from error
+def _spill_folder(project: Project) -> Iterator[Path]:
+    """Yield a private folder for rows that do not fit into memory, gone afterwards."""
+    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=project.state, prefix="query.", ignore_cleanup_errors=True) as spill:
+        yield Path(spill).resolve()
 
 
 def _connect(project: Project, spill: Path) -> duckdb.DuckDBPyConnection:
