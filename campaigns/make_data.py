@@ -9,7 +9,7 @@ import argparse
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -36,6 +36,9 @@ def make_all(root: Path) -> None:
     _write_orders(root / "data/order_update", buyers)
     _write_invoices(root / "data/payment_reminder", members)
     _write_accounts(root / "data/maintenance_notice_ja", users)
+    customers = people(SINGAPORE, "winback_sg", 900, {})
+    _write_customers(root / "data/crm", customers)
+    _write_audience(root / "data/cdp_audience_287197", people(INDONESIA, "vip_restock", 800, {}))
     all_people = ((INDONESIA, shoppers), (SINGAPORE, buyers), (MALAYSIA, members), (JAPAN, users))
     _write_never(root / "lists/never.csv", all_people)
 
@@ -120,6 +123,38 @@ def _write_accounts(folder: Path, users: Sequence[Person]) -> None:
     rng.shuffle(lines)
     with _opened(folder / "accounts.jsonl") as file:
         file.writelines(lines)
+
+
+def _write_customers(folder: Path, customers: Sequence[Person]) -> None:
+    """Write a table of a customer database, as Treasure Data has one: with `time`, and phones as text."""
+    rng = Random(f"{SEED}/winback_sg columns")
+    rows: list[_Row] = []
+    for number, person in enumerate(customers, start=1):
+        seen = datetime(2026, 5, 1, tzinfo=timezone.utc) + timedelta(minutes=rng.randrange(60 * 24 * 60))
+        points = rng.choice([0, rng.randint(100, 999), rng.randint(1_000, 90_000)])
+        who = (f"K{number:05}", person.name, person.phone, person.consent)
+        rows.append((int(seen.timestamp()), *who, "SG", points, seen.strftime("%Y-%m-%d %H:%M:%S")))
+    for number, phone in enumerate(numbers(rng, {"91": 8}, 100), start=1):
+        rows.append((1_790_000_000, f"N{number:05}", "New Here", f"+65{phone}", True, "SG", 50, None))
+    rng.shuffle(rows)
+    columns = {"time": "int64", "customer_id": "string", "first_name": "string", "phone": "string"}
+    columns |= {"wa_opt_in": "bool", "country": "string", "points": "int64", "last_purchase": "string"}
+    _write_parquet(folder / "customers.parquet", columns, rows)
+
+
+def _write_audience(folder: Path, members: Sequence[Person]) -> None:
+    """Write the table that a parent segment of Audience Studio makes."""
+    rng = Random(f"{SEED}/vip_restock columns")
+    favourites = ("Kopi Gayo 250 g", "Batik Mega Mendung", "Sambal Roa", None)
+    rows: list[_Row] = []
+    for number, person in enumerate(members, start=1):
+        who = (1_795_000_000, f"cdp-{number:05}", f"V{number:05}", person.name, person.phone)
+        tier, city = rng.choice(["vip", "gold", "member"]), rng.choice(["Jakarta", "Bandung", "Medan"])
+        rows.append((*who, person.consent, tier, city, rng.choice(favourites)))
+    columns = {"time": "int64"} | dict.fromkeys(("cdp_customer_id", "customer_id"), "string")
+    columns |= {"first_name": "string", "phone": "string", "wa_opt_in": "bool"}
+    columns |= dict.fromkeys(("tier", "city", "favourite"), "string")
+    _write_parquet(folder / "customers.parquet", columns, rows)
 
 
 def _write_never(path: Path, all_people: Iterable[tuple[Country, Sequence[Person]]]) -> None:

@@ -72,13 +72,19 @@ def serve(settings: SandboxSettings, on_ready: Callable[[RunningSandbox], None])
 
 
 async def _serve(settings: SandboxSettings, on_ready: Callable[[RunningSandbox], None]) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    async with serving(settings) as running:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
+    async with serving(settings) as running, stop_signal() as stopped:
         on_ready(running)
         await stopped.wait()
+
+
+@asynccontextmanager
+async def stop_signal() -> AsyncIterator[asyncio.Event]:
+    """Yield what is set once SIGINT or SIGTERM comes."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    yield stopped
 
 
 @asynccontextmanager
