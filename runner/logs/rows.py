@@ -1,0 +1,115 @@
+"""An event of the ledger -> one row of a log: the same columns in every kind of log (docs/log.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from runner.logs.interface import Happening, LoggedRun, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column: its name, and the type of its values (str, int or float); any but `time` may be None."""
+
+    name: str
+    type: type[str] | type[int] | type[float]
+
+
+_TYPES: tuple[tuple[str, type[str] | type[int] | type[float]], ...] = (
+    ("time", int),
+    ("event_id", str),
+    ("event_number", int),
+    ("ledger", str),
+    ("campaign", str),
+    ("occurrence", str),
+    ("plan", str),
+    ("run", int),
+    ("recipient_id", str),
+    ("phone", str),
+    ("event", str),
+    ("rule", str),
+    ("attempt", int),
+    ("message_id", str),
+    ("http_status", int),
+    ("code", str),
+    ("detail", str),
+    ("intent_at", float),
+    ("event_at", float),
+    ("provider", str),
+    ("sender", str),
+    ("template", str),
+    ("language", str),
+    ("source", str),
+    ("job_id", str),
+    ("context", str),
+)
+COLUMNS = tuple(Column(name=name, type=kind) for name, kind in _TYPES)
+
+#: Columns whose values are those of the plan, by the same keys of its details.
+_DETAILS = ("provider", "sender", "template", "language", "source", "job_id")
+
+
+def rows_of(run: LoggedRun, happenings: Iterable[Happening]) -> list[Row]:
+    """Return a row for each event, in their order."""
+    of_run = (*(_text(run.details.get(name)) for name in _DETAILS), _context(run))
+    return [(*_of_event(run, happening), *of_run) for happening in happenings]
+
+
+def _of_event(run: LoggedRun, event: Happening) -> Row:
+    """Return the values that differ from row to row. A phone stays text: a number would lose its zeros.
+
+    Sources: reference/treasure-data.md §1.8 (what becomes of phones), §8 (an explicit `time`).
+    """
+    return (
+        math.floor(event.at),
+        f"{run.ledger}-{event.number}",
+        event.number,
+        run.ledger,
+        run.campaign,
+        run.occurrence,
+        event.plan,
+        event.run,
+        event.recipient_id,
+        event.key.phone,
+        event.event,
+        event.rule,
+        event.attempt,
+        event.message_id,
+        event.http_status,
+        event.code,
+        event.detail,
+        float(event.intent_at),
+        float(event.at),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _context(run: LoggedRun) -> str | None:
+    """Return where the plan comes from (git commit, versions, ...) as JSON text; its keys are sorted."""
+    context = run.details.get("context")
+    if not context:
+        return None
+    return json.dumps(_finite(context), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - JSON values
+    """Return a JSON value without NaN and infinities: JSON has none, and readers stumble over them."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@cache
+def column_names() -> tuple[str, ...]:
+    """Return the names of the columns, in order."""
+    return tuple(column.name for column in COLUMNS)
