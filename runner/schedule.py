@@ -64,6 +64,12 @@ def next_firing(schedule: Schedule, now: datetime) -> Firing:
     return Firing(occurrence=ONCE, due_at=None)
 
 
+def firing_at(schedule: Schedule, moment: datetime) -> Firing | None:
+    """Return the firing of a cron at exactly `moment` (UTC), None when it does not fire then."""
+    firing = next_firing(schedule, moment)
+    return firing if firing.due_at == moment else None
+
+
 def opens_at(window: Window | None, zone: str, moment: datetime) -> datetime:
     """Return the first instant (UTC), at or after `moment` (UTC), that lies in the window."""
     if window is None:

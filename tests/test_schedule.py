@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.schedule import ONCE, Schedule, Window, closes_at, in_zone, next_firing, opens_at
+from runner.schedule import ONCE, Schedule, Window, closes_at, firing_at, in_zone, next_firing, opens_at
 
 UTC = timezone.utc
 DAY = Window(opens=time(8), closes=time(20))
@@ -30,6 +30,13 @@ def test_a_local_time_is_due_at_its_instant():
 def test_moving_the_hour_of_a_campaign_that_fires_once_is_still_the_same_occurrence():
     hours = (Schedule(at=datetime(2026, 3, 20, hour), zone="Asia/Jakarta") for hour in (10, 11))
     assert {next_firing(schedule, at("2026-03-01T12:00")).occurrence for schedule in hours} == {ONCE}
+
+
+def test_a_cron_fires_at_a_moment_or_does_not_to_the_second():
+    schedule = Schedule(cron="0 10 * * MON", zone="Asia/Kuala_Lumpur")
+    assert firing_at(schedule, at("2026-11-23T02:00")).occurrence == "2026-11-23T02:00Z"
+    for moment in ("2026-11-23T01:59:59", "2026-11-23T02:00:01", "2026-11-24T02:00"):
+        assert firing_at(schedule, at(moment)) is None
 
 
 def test_a_cron_fires_at_the_coming_instant_named_in_utc():

@@ -1,0 +1,1 @@
+"""A campaign as a project that runs elsewhere; today that is TD Workflow."""
