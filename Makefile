@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-all check bench clean
 
 # The main job, in the sandbox: validate, plan, send, and see who got what. Nothing reaches a phone.
 demo: $(VENV)/.installed
@@ -17,6 +17,17 @@ demo: $(VENV)/.installed
 test: check
 	$(BIN)/pytest -n auto --cov --cov-report=
 	$(BIN)/coverage report
+
+# All tests and checks on every Python found among those supported, each in an environment of its own.
+test-all:
+	@for version in 3.10 3.11 3.12 3.13; do \
+	    for python in python$$version $$HOME/.pyenv/versions/$$version.*/bin/python; do \
+	        $$python -c '' 2>/dev/null || continue; \
+	        echo "== Python $$version: $$python"; \
+	        $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv/$$version || exit 1; \
+	        break; \
+	    done; \
+	done
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -11,7 +11,10 @@ from benchmarks.engine import engine
 from benchmarks.kills import kills
 from benchmarks.pace import one_apply, two_applies
 from benchmarks.plans import big_plans
+from benchmarks.receipts import big_report
 from benchmarks.start import start_up
+from benchmarks.td_log import td_log
+from benchmarks.td_rows import td_rows
 
 Figures = list[dict[str, object]]
 
@@ -22,6 +25,9 @@ _BENCHMARKS: dict[str, Callable[[Path], Figures]] = {
     "pace": lambda folder: [one_apply(folder, people=600)],
     "two": lambda folder: [two_applies(folder, people=600)],
     "kills": lambda folder: [kills(folder, rounds=50)],
+    "rows": lambda folder: [td_rows(folder, rows=1_000_000)],
+    "log": lambda folder: [td_log(folder, rows=50_000)],
+    "receipts": lambda folder: big_report(folder, lines=1_000_000),
 }
 
 

@@ -32,7 +32,7 @@ def _mappings(root: _Schema, schema: _Schema, path: str) -> Iterator[tuple[str, 
     yield path, schema
     for key, part in schema["properties"].items():
         inner = part.get("items", part)
-        if "properties" in inner:
+        if inner.get("properties"):
             place = f"{path}.{key}" if path else key
             yield from _mappings(root, inner, place + ("[]" if inner is not part else ""))
     if schema is root:
@@ -77,6 +77,8 @@ def _rules(schema: _Schema) -> Iterator[str]:
 def _value(part: _Schema, full: _Schema, place: str) -> str:
     if part.get("$ref") == "#/$defs/variable":
         return "[variable](#variable)"
+    if full.get("additionalProperties"):
+        return f"names and their values: {full['additionalProperties']['$comment']}"
     if "properties" in full:
         return f"[mapping](#{_anchor(place)})"
     if "items" in full:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.checking import Comparison, Today, compare, failed
 from runner.delivery import Delivery, State
@@ -177,8 +177,24 @@ def _begin(ledger: Ledger, apply: Apply, token: LockToken) -> int:
         occurrence=plan.occurrence,
         to_send=plan.to_send,
         created_at=plan.created_at.timestamp(),
+        details=_details(plan),
     )
     return ledger.begin_run(token, plan.digest, apply.holder, now)
+
+
+def _details(plan: Plan) -> dict[str, Any]:
+    """Return what the ledger keeps of a plan beside its key: for logs, and to match receipts."""
+    git = {"commit": plan.git.commit, "dirty": plan.git.dirty} if plan.git else None
+    return {
+        "provider": plan.provider,
+        "sender": plan.sender,
+        "template": plan.template.name,
+        "language": plan.template.language,
+        "source": plan.source,
+        "job_id": plan.job_id,
+        "log": plan.document.get("log", {}),
+        "context": {"git": git, "versions": dict(plan.versions), "parameters": dict(plan.parameters)},
+    }
 
 
 def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipment:

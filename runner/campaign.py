@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,13 +29,55 @@ class Transform(Enum):
     TRIM = "trim"
 
 
+#: A value that a query's `:name` stands for; a tuple is a list of them, for `IN :name`.
+ParameterScalar = str | int | Decimal | float | bool | date | datetime
+ParameterValue = ParameterScalar | tuple[ParameterScalar, ...]
+
+
+class ParameterType(Enum):
+    """The type of a parameter: what literal it becomes in the query."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    DOUBLE = "double"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter as the campaign file declares it; without a `value`, `--param` has to give one."""
+
+    type: ParameterType
+    value: ParameterValue | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """The query that selects rows. `query` is the SQL text, read from `query_file` where that was given."""
+    """What selects rows: a query, a table, or a segment of Audience Studio, as `source` says.
+
+    `query` is the SQL text, read from `query_file` where that was given, empty for a `table` or a `segment`.
+    `engine` and `database` say where Treasure Data runs it. `parent_segment` and `segment` are names or ids;
+    `max_age` bounds how long ago the parent segment was made.
+
+    `declared` parameters become `params`, and `references` (`database` or `table` to the name of a parameter)
+    the database and table, once it is known what `--param` gives (parameters.py).
+    """
 
     source: str
-    query: str
+    query: str = ""
     query_file: PurePosixPath | None = None
+    engine: str = "trino"
+    database: str | None = None
+    table: str | None = None
+    params: Mapping[str, ParameterValue] = field(default_factory=dict)
+    parent_segment: str | None = None
+    segment: str | None = None
+    max_age: timedelta | None = None
+    declared: Mapping[str, Parameter] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

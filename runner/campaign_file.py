@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -27,15 +27,15 @@ from runner.campaign import (
 )
 from runner.errors import Position, Problem, UsageError
 from runner.file_checks import Checked, check_path, check_window, check_zone, checked, is_file, settle
-from runner.problem_words import describe, did_you_mean, find_secrets, harmless, listed
+from runner.problem_words import describe, did_you_mean, harmless, listed
 from runner.project import Project
 from runner.schedule import Schedule
-from runner.strict_yaml import MAX_BYTES, Source, read_yaml
+from runner.segment_file import read_period, read_segment
+from runner.strict_yaml import Source, read_yaml
 
 _SUFFIXES = frozenset({".yml", ".yaml"})
 _PROJECT_FILES = frozenset({"runner.yml", "runner.yaml"})
 _DEFAULT_PROVIDER = "ada"
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def find_campaign_files(paths: Sequence[Path]) -> list[Path]:
@@ -57,11 +57,12 @@ def load_campaign(path: Path, project: Project) -> Campaign:
     inner = _path_in_project(path, project)
     file = checked("campaign", source)
     schedule = _schedule(file, project)
-    query = _query(file, path.resolve().parent, project)
+    segment = read_segment(file, path.resolve().parent, project)
+    _check_logs(file, project)
     _check_provider(file, project)
     _check_buttons(file)
     settle(file.problems)
-    return _campaign(source, PurePosixPath(inner), query, schedule)
+    return _campaign(source, PurePosixPath(inner), segment, schedule)
 
 
 def duplicate_names(campaigns: Sequence[Campaign]) -> list[Problem]:
@@ -176,32 +177,6 @@ def _cron(file: Checked) -> str | None:
     return text
 
 
-def _query(file: Checked, folder: Path, project: Project) -> str:
-    query = file.text("segment", "query")
-    key = ("segment", "query_file")
-    path = check_path(file, folder, project.root, *key)
-    if query is not None or path is None:
-        return query or ""
-    expected = "a file with one SELECT"
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        file.add(key, f"a file that cannot be read ({error.strerror})", expected)
-    except UnicodeDecodeError:
-        file.add(key, "a file that is not UTF-8", expected, "save it again with the encoding UTF-8")
-    else:
-        if len(data) > MAX_BYTES:
-            file.add(key, "a file of more than 1 MB", expected)
-        elif not text.strip():
-            file.add(key, "an empty file", expected)
-        elif find_secrets(text):
-            file.add(key, "a file with something that looks like a secret", expected)
-        return text
-    return ""
-
-
 def _check_provider(file: Checked, project: Project) -> None:
     path = ("delivery", "provider")
     is_given = file.source.get(*path) is not None
@@ -214,6 +189,11 @@ def _check_provider(file: Checked, project: Project) -> None:
         f"a provider of runner.yml: {listed(known)}" if known else "a provider, but runner.yml has none"
     )
     file.add(path, found, expected, did_you_mean(name, known))
+
+
+def _check_logs(file: Checked, project: Project) -> None:
+    for kind in ("parquet", "csv"):
+        check_path(file, project.root, project.root, "log", kind, "folder")
 
 
 def _check_buttons(file: Checked) -> None:
@@ -230,19 +210,14 @@ def _check_buttons(file: Checked) -> None:
 Document = Mapping[str, Any]
 
 
-def _campaign(source: Source, path: PurePosixPath, query: str, schedule: Schedule) -> Campaign:
+def _campaign(source: Source, path: PurePosixPath, segment: Segment, schedule: Schedule) -> Campaign:
     document: dict[str, Any] = source.value  # type: ignore[assignment]
-    segment = {**document["segment"], "query": query}
-    query_file = segment.get("query_file")
+    kept = {**document["segment"], **({"query": segment.query} if segment.query else {})}
     return Campaign(
         name=document["campaign"],
         description=document.get("description", ""),
         owner=document.get("owner"),
-        segment=Segment(
-            source=segment["source"],
-            query=query,
-            query_file=None if query_file is None else PurePosixPath(query_file),
-        ),
+        segment=segment,
         recipient=_recipient(document["recipient"]),
         template=_template(document["template"]),
         variables=_variables(document.get("variables")),
@@ -252,7 +227,7 @@ def _campaign(source: Source, path: PurePosixPath, query: str, schedule: Schedul
         log=document.get("log", {}),
         notify=document.get("notify", {}),
         path=path,
-        document={**document, "segment": segment},
+        document={**document, "segment": kept},
     )
 
 
@@ -325,8 +300,7 @@ def _guards(document: Document) -> Guards:
 
 
 def _cap(document: Document) -> FrequencyCap:
-    number, unit = document["per"][:-1], document["per"][-1]
-    return FrequencyCap(messages=int(document["messages"]), per=timedelta(**{_UNITS[unit]: int(number)}))
+    return FrequencyCap(messages=int(document["messages"]), per=read_period(document["per"]))
 
 
 def _limit(value: float | str | None) -> Limit | None:

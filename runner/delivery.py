@@ -30,6 +30,23 @@ class State(Enum):
         return self in {State.ACCEPTED, State.REFUSED, State.UNKNOWN}
 
 
+class ReceiptStatus(Enum):
+    """What the provider tells later of a message it accepted, in the order of how far that goes.
+
+    `failed` comes before `delivered`: a message may fail on one of a person's devices and reach another.
+    """
+
+    SENT = "sent"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    READ = "read"
+
+    def is_further_than(self, other: ReceiptStatus | None) -> bool:
+        """Tell whether this goes further than `other`, None being nothing yet."""
+        order = list(ReceiptStatus)
+        return other is None or order.index(self) > order.index(other)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryKey:
     """The identity of a delivery, unique for ever. `phone` is digits with country code, no `+`."""

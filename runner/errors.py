@@ -11,6 +11,8 @@ its exit code; nothing else catches it. The tree:
     +-- PlanFileError           a plan file is damaged or was edited
     +-- LedgerError             the ledger cannot be read or written
     +-- ProviderError           the provider cannot be reached or does not know us
+    +-- TreasureDataError       Treasure Data cannot be reached, does not accept the key, or says no
+    +-- LogError                a log cannot be written; its rows are kept in the ledger
     +-- Refusal                 exit 4: refused before anything was sent
 """
 
@@ -107,6 +109,14 @@ class LedgerError(RunnerError):
 
 class ProviderError(RunnerError):
     """The provider cannot be reached, does not accept the key, or does not know the sender."""
+
+
+class TreasureDataError(RunnerError):
+    """Treasure Data cannot be reached, does not accept the key, or says no."""
+
+
+class LogError(RunnerError):
+    """A log cannot be written; its rows are kept in the ledger, and can be pushed later."""
 
 
 class Refusal(RunnerError):  # noqa: N818 - a refusal is not a mistake

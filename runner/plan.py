@@ -29,6 +29,8 @@ REASONS = (
 _CIRCUMSTANCES = (
     "digest",
     "seal",
+    "job_id",
+    "facts",
     "notes",
     "rate",
     "starts_at",
@@ -91,6 +93,7 @@ class Plan:
 
     Counts are rows; `rows = to_send + already_sent + sum(rejected.values())`. Times are aware, UTC: the first
     message may go at `starts_at`, the last goes at `ends_at`. `rate` is messages a second (None: unlimited).
+    `facts` is what the source says of itself (its job, a population), `parameters` what `--param` gave.
     `generation` is the ledger's for this occurrence when the plan was made. `files` maps the plan's tables to
     their SHA-256. `digest` covers what decides what is sent to whom; `seal` covers every other word of
     plan.json too, so that an edit by hand is found.
@@ -126,6 +129,8 @@ class Plan:
     expires_at: datetime
     git: Git | None
     versions: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     digest: str = ""
     seal: str = ""
 

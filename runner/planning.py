@@ -7,25 +7,29 @@ samples -> the plan, sealed. Planning reads the ledger and the provider's templa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from runner import plan_file, screening
 from runner.campaign import Campaign, Guards
+from runner.errors import Refusal
 from runner.masking import mask_phone, mask_value
 from runner.plan import Git, GuardCheck, Plan, PlannedTemplate, Sample, digest_of, sealed, sending_seconds
 from runner.project import ProviderSettings
 from runner.rendering import RenderedColumns, compile_message
-from runner.schedule import Firing, next_firing, opens_at
+from runner.schedule import Firing, firing_at, next_firing, opens_at
 from runner.screening import Lists, SampleRow, Screened
 from runner.template import ButtonKind, Template, fill
 from runner.template_check import check_template, find_template
 
 
 class Fetched(Protocol):
-    """What a segment source returns: how many rows it wrote, of which types, by which SQL and job."""
+    """What a segment source returns: how many rows it wrote, of which types, by which SQL and job.
+
+    `facts` and `notes` are for the plan's reader.
+    """
 
     @property
     def rows(self) -> int: ...  # noqa: D102
@@ -35,6 +39,10 @@ class Fetched(Protocol):
     def sql(self) -> str: ...  # noqa: D102
     @property
     def job_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def facts(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 class Source(Protocol):
@@ -63,7 +71,11 @@ class LedgerReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """When, where and with what a plan is made. `workspace` is a private folder for intermediate files."""
+    """When, where and with what a plan is made. `workspace` is a private folder for intermediate files.
+
+    `parameters` are those that `--param` gave; the campaign has them in its segment already. `occurrence_at`
+    is the moment (UTC) of the firing that is meant; None for the coming one.
+    """
 
     now: datetime
     workspace: Path
@@ -71,6 +83,8 @@ class Circumstances:
     git: Git | None
     versions: Mapping[str, str]
     suppression: Sequence[Path] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    occurrence_at: datetime | None = None
 
 
 def make_plan(
@@ -83,14 +97,14 @@ def make_plan(
     ledger: LedgerReader,
     circumstances: Circumstances,
 ) -> Plan:
-    """Return the sealed plan of the campaign's next firing, its tables left in `circumstances.workspace`.
+    """Return the sealed plan of one firing of the campaign, its tables left in `circumstances.workspace`.
 
     Whether a guard is exceeded is the plan's word (`plan.exceeded`); such a plan must not be written.
-    Errors: SegmentError, TemplateError, LedgerError.
+    Errors: SegmentError, TemplateError, LedgerError; Refusal for a moment that is no firing.
     """
     template = find_template(templates, campaign.template.name, campaign.template.language)
     check_template(template, campaign.template, campaign.variables)
-    firing = next_firing(campaign.schedule, circumstances.now)
+    firing = _firing(campaign, circumstances)
     # Read before the lists: a run that begins meanwhile then shows as one that the plan does not know of.
     generation = ledger.generation(campaign.name, firing.occurrence)
     rows = circumstances.workspace / "rows.parquet"
@@ -106,6 +120,19 @@ def make_plan(
     )
     draft = _Draft(campaign, template, firing, fetched, message, screened, provider, circumstances)
     return sealed(_plan(draft, generation=generation, provider_is_local=provider_is_local))
+
+
+def _firing(campaign: Campaign, circumstances: Circumstances) -> Firing:
+    moment = circumstances.occurrence_at
+    if moment is None:
+        return next_firing(campaign.schedule, circumstances.now)
+    firing = firing_at(campaign.schedule, moment)
+    if firing is None:
+        raise Refusal(
+            f"{campaign.name} does not fire at {moment:%Y-%m-%dT%H:%M:%SZ}: nothing was planned",
+            hint=f"schedule.cron is {campaign.schedule.cron}, in {campaign.schedule.zone or 'UTC'}",
+        )
+    return firing
 
 
 class _Draft(NamedTuple):
@@ -133,6 +160,8 @@ def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
         sql=fetched.sql,
         source=campaign.segment.source,
         job_id=fetched.job_id,
+        facts=fetched.facts,
+        parameters=circumstances.parameters,
         provider=campaign.provider,
         provider_is_local=provider_is_local,
         sender=provider.sender,
@@ -144,7 +173,7 @@ def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
         rejected=screened.rejected,
         samples=_samples(campaign, template, message, screened),
         guards=_check_guards(campaign.guards, fetched.rows, screened),
-        notes=_notes(campaign, fetched.rows, screened, ends_at),
+        notes=(*fetched.notes, *_notes(campaign, fetched.rows, screened, ends_at)),
         due_at=firing.due_at,
         zone=campaign.schedule.zone,
         window=str(window) if window else None,
@@ -289,8 +318,6 @@ def _notes(campaign: Campaign, rows: int, screened: Screened, ends_at: datetime)
         notes.append("every row was rejected: nobody is left to send to")
     elif screened.to_send == 0:
         notes.append("everybody who may get this message has it already")
-    if "treasure_data" in campaign.log:
-        notes.append("log.treasure_data: this version keeps the log in the ledger and the run log only")
     if campaign.notify:
         notes.append("notify: this version sends no notifications")
     return tuple(notes)

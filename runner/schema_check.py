@@ -192,6 +192,9 @@ def _list(root: Schema, schema: Schema, value: list[object], path: KeyPath) -> I
 
 def _mapping(root: Schema, schema: Schema, value: dict[str, object], path: KeyPath) -> Iterator[Departure]:
     known: Mapping[str, Schema] = schema["properties"]
+    if schema["additionalProperties"]:
+        yield from _free_mapping(root, schema, value, path)
+        return
     absent = [key for key in known if key not in value]
     meant = {key: nearest(key, absent) for key in value if key not in known}
     for key, near in meant.items():
@@ -208,6 +211,18 @@ def _mapping(root: Schema, schema: Schema, value: dict[str, object], path: KeyPa
     for key, entry in value.items():
         if key in known:
             yield from departures(root, known[key], entry, (*path, key))
+
+
+def _free_mapping(
+    root: Schema, schema: Schema, value: dict[str, object], path: KeyPath
+) -> Iterator[Departure]:
+    """Check a mapping whose keys are the file's own."""
+    names: Schema = schema["propertyNames"]
+    for key, entry in value.items():
+        if not _matches(names["pattern"], key):
+            found = f"the name {describe(key)}"
+            yield Departure(path=(*path, key), found=found, expected=names["$comment"], at_key=True)
+        yield from departures(root, schema["additionalProperties"], entry, (*path, key))
 
 
 def _unknown_key(root: Schema, known: Mapping[str, Schema], path: KeyPath, near: str | None) -> Departure:

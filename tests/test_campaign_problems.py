@@ -104,7 +104,45 @@ from tests.conftest import LEAST
             LEAST.replace("source: duckdb", "source: duck"),
             'found "duck", expected `duckdb`, `treasure_data` or',
         ),
-        (LEAST.replace(", query: SELECT 1", ""), "2:10: segment: found neither `query` nor `query_file`"),
+        (
+            LEAST.replace("duckdb", "treasure_data"),
+            "2:10: segment.database: found nothing, expected a database such as crm",
+        ),
+        (
+            LEAST.replace("query: SELECT 1", "query: SELECT 1, engine: trino"),
+            "segment.engine: found `engine`, expected no such key for the source `duckdb` "
+            "(it belongs to the source `treasure_data`)",
+        ),
+        (
+            LEAST.replace("source: duckdb, query: SELECT 1", "source: audience_studio, query: SELECT 1"),
+            "segment.query: found `query`, expected no such key for the source `audience_studio` "
+            "(it belongs to the source `duckdb` or `treasure_data`)",
+        ),
+        (
+            LEAST.replace("source: duckdb, query: SELECT 1", "source: audience_studio, segment: Shoppers"),
+            "segment.segment: found `segment` without `parent_segment`, expected both or neither",
+        ),
+        (
+            LEAST.replace(
+                "source: duckdb, query: SELECT 1", "source: treasure_data, table: crm.people, params: {A: 1}"
+            ),
+            'segment.params.A: found the name "A", expected lower-case letters, digits and underscores',
+        ),
+        (
+            LEAST.replace(
+                "source: duckdb, query: SELECT 1",
+                "source: treasure_data, table: crm.people, params: {a: [1, x]}",
+            ),
+            "segment.params.a: found 'x' is no integer, expected values of one type",
+        ),
+        (
+            LEAST + "log: {csv: {folder: ../x}}\n",
+            'log.csv.folder: found "../x", expected a path below its folder, without `..`',
+        ),
+        (
+            LEAST.replace(", query: SELECT 1", ""),
+            "2:10: segment: found neither `query`, `query_file`, `table` nor `segment`",
+        ),
         (
             LEAST.replace("query: SELECT 1", "query: '  '"),
             '2:34: segment.query: found "  ", expected one SELECT',

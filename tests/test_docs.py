@@ -8,6 +8,7 @@ import shlex
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,14 @@ _NEVER_HERE = re.compile(
     r"(?<![\w.*-])/(?:root|home|work|tmp|Users|mnt|srv)/|pypi\.org|npmjs|pythonhosted|proxy\.golang"
 )
 #: Mappings whose keys are data: reasons, rules, answers.
-_DATA_KEYED = {"rejected", "refused_by_rule", "answers", "document", "versions", "files"}
+_DATA_KEYED = {
+    *("rejected", "refused_by_rule", "answers", "document", "versions", "files"),
+    *("facts", "parameters", "receipts"),
+    *("columns", "by_status", "by_reason", "matched_by", "unknown_statuses"),
+}
 
 #: A fenced block of another language would hide its commands from these tests.
-LANGUAGES = {"sh", "yaml", "json", "text", "markdown"}
+LANGUAGES = {"sh", "yaml", "json", "text", "markdown", "sql"}
 
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -268,12 +273,14 @@ def test_the_sandbox_page_has_every_option_and_every_fault():
 
 
 def test_every_json_document_is_described_key_by_key(
-    project: ProjectFolder, run: Run, start_sandbox: Callable[..., SandboxProcess]
+    project: ProjectFolder, run: Run, start_sandbox: Callable[..., SandboxProcess], monkeypatch
 ):
+    monkeypatch.setenv("HOME", str(project.root))
+    monkeypatch.delenv("TD_API_KEY", raising=False)
     sandbox = start_sandbox(
         "--limit", "none", "--fault", "reset-after-accept:#1", "--fault", "error-in-200:#2"
     )
-    project.campaign(CAMPAIGN + "guards: {max_recipients: 50}\n")
+    project.campaign(CAMPAIGN + "guards: {max_recipients: 50}\nlog: {csv: {folder: exports}}\n")
     plan = project.root / "x.plan"
     documents = {
         "validate": run("validate", "promo.yml", "--json"),
@@ -284,13 +291,18 @@ def test_every_json_document_is_described_key_by_key(
         "resolve": run("resolve", "promo", "--json"),
         "explain": run("explain", f"+{sandbox.messages()[0]['to']}", "--json"),
         "templates list": run("templates", "list", "--json"),
+        "receipts import": run(*report(project, sandbox), "--json"),
+        "log push": run("log", "push", "1", "--json"),
+        "doctor": run("doctor", "promo.yml", "--json"),
     }
+    assert documents["receipts import"].json["listed"]
+    assert documents["receipts import"].json["pushed"]
     page = ROOT / "docs/json.md"
     common = words_in_code(text_of(page).split("\n## ")[0])
-    as_a_plan = words_in_code(section(page, "`runner plan "))
+    said_elsewhere = {"show": "plan", "receipts import": "log push"}
     for name, result in documents.items():
         described = common | words_in_code(section(page, f"`runner {name} "))
-        described |= as_a_plan if name == "show" else set()
+        described |= words_in_code(section(page, f"`runner {said_elsewhere.get(name, name)} "))
         assert keys_in(result.json) <= described, name
     project.campaign("campagn: x\n")
     wrong = keys_in(run("validate", "promo.yml", "--json").json)
@@ -298,6 +310,26 @@ def test_every_json_document_is_described_key_by_key(
     assert keys_in(run("plan", "--json").json) <= common
     check_files(plan, project.root)
     check_sandbox(sandbox)
+    export = run(*exported(project), "--json").json
+    assert keys_in(export) <= common | words_in_code(section(page, "`runner export td-workflow "))
+
+
+def report(project: ProjectFolder, sandbox: SandboxProcess) -> list[str]:
+    """Write a report of one delivery and of one stranger; return the command that imports it."""
+    at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    rows = [f"{phone},delivered,{at}" for phone in (sandbox.messages()[0]["to"], "6281299999999")]
+    project.write("report.csv", "\n".join(["phone,status,time", *rows, ""]))
+    return ["receipts", "import", "report.csv", "--auto-approve"]
+
+
+def exported(project: ProjectFolder) -> list[str]:
+    """Make a project whose ledger is on no disk; return the command that exports its campaign."""
+    providers = 'providers: {ada: {sender: "60110000001"}}\n'
+    project.write("runner.yml", f"ledger: postgresql://db.example.com/runner\n{providers}")
+    table = "segment: {source: treasure_data, database: crm, table: vips}\n"
+    rest = CAMPAIGN[CAMPAIGN.index("recipient:") :]
+    project.campaign(f"campaign: vip\n{table}{rest}guards: {{max_recipients: 50}}\n", "vip.yml")
+    return ["export", "td-workflow", "vip.yml"]
 
 
 def check_files(plan: Path, root: Path) -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("lebaran_promo", "order_update", "payment_reminder", "maintenance_notice_ja")
+FILES = (
+    "lebaran_promo",
+    "order_update",
+    "payment_reminder",
+    "maintenance_notice_ja",
+    "winback_sg",
+    "vip_restock",
+)
 
 
 @pytest.fixture

@@ -236,7 +236,7 @@ def test_why_nobody_is_left_is_noted(tmp_path, people, taken, note):
 def test_what_this_version_does_not_do_yet_is_noted(tmp_path):
     campaign = replace(CAMPAIGN, log={"treasure_data": {}}, notify={"on": ["failed"]})
     notes = planned(tmp_path, rows(1), campaign=campaign).notes
-    assert [note.partition(":")[0] for note in notes] == ["log.treasure_data", "notify"]
+    assert [note.partition(":")[0] for note in notes] == ["notify"]
 
 
 def test_a_window_that_closes_before_the_last_message_is_noted(tmp_path):

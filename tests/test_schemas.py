@@ -24,7 +24,19 @@ CAMPAIGN = {
     "campaign": "promo",
     "description": "d",
     "owner": "crm@example.com",
-    "segment": {"source": "duckdb", "query": "SELECT 1"},
+    "segment": {
+        "source": "treasure_data",
+        "query": "SELECT 1",
+        "engine": "hive",
+        "database": "crm",
+        "params": {
+            "a": "x",
+            "b": 1,
+            "c": ["x", 1, True],
+            "d": {"type": "date", "value": "2026-01-01"},
+            "e": {"type": "string"},
+        },
+    },
     "recipient": {"id": "i", "phone": "p", "consent": "c", "region": "ID", "phone_style": "national"},
     "template": {
         "name": "promo",
@@ -51,7 +63,11 @@ CAMPAIGN = {
         "max_failed": 5,
         "frequency_cap": {"messages": 2, "per": "7d"},
     },
-    "log": {"treasure_data": {"database": "crm", "table": "log"}},
+    "log": {
+        "treasure_data": {"database": "crm", "table": "log"},
+        "parquet": {"folder": "exports"},
+        "csv": {"folder": "exports"},
+    },
     "notify": {"on": ["failed", "finished"]},
 }
 RUNNER = {
@@ -75,7 +91,8 @@ RUNNER = {
     },
     "plan": {"expires_hours": 1},
     "query": {"memory_mb": 512, "seconds": 3},
-    "sandbox": {"templates": "t.json"},
+    "treasure_data": {"site": "jp01"},
+    "sandbox": {"templates": "t.json", "audiences": "a.json"},
 }
 FULL = {"campaign": CAMPAIGN, "runner": RUNNER}
 
@@ -117,7 +134,9 @@ def test_no_mapping_takes_unknown_keys_and_every_pattern_is_explained(name):
     root = load_schema(name)
     for key, part in [("root", root), *parts(root)]:
         full = resolved(root, part)
-        assert ("properties" in full) == (full.get("additionalProperties") is False), key
+        assert ("properties" in full) == ("additionalProperties" in full), key
+        if full.get("additionalProperties"):
+            assert full["propertyNames"]["$comment"], key
         if "pattern" in full or "anyOf" in full:
             assert full["$comment"], key
 
@@ -130,7 +149,8 @@ def test_the_full_document_of_these_tests_uses_every_key(name):
         return set().union(*(keys(inner) for inner in value)) if isinstance(value, list) else set()
 
     known = {key for key, part in parts(load_schema(name)) if key != "items" and "properties" not in part}
-    either = {"query_file", "cron"} | set(load_schema(name)["$defs"])
+    other_sources = {"query_file", "table", "parent_segment", "segment", "max_age"}
+    either = {"cron", *other_sources} | set(load_schema(name)["$defs"])
     assert known - keys(FULL[name]) - either == set()
 
 
@@ -219,6 +239,12 @@ ODD_VALUES = st.sampled_from(
         [{}],
         [{"column": "c"}] * 11,
         [1],
+        {"param": "p"},
+        {"param": "P"},
+        {"type": "date"},
+        {"type": "dat", "value": [1]},
+        {"a": {"type": "string", "value": [[]]}},
+        {"a\n": 1},
     ]
 )
 EXTRA_KEYS = (
@@ -229,6 +255,10 @@ EXTRA_KEYS = (
     "column",
     "variables",
     "payload",
+    "segment",
+    "parent_segment",
+    "type",
+    "A b",
     "zzz",
     "file_name",
     "at",

@@ -158,7 +158,9 @@ def test_a_change_of_what_campaigns_share_plans_them_all(branch):
     git("commit", "-qam", "one more")
     code, summary, said = review(root, base)
     assert code == 0, said
-    assert len(re.findall(r"^### `", summary, re.MULTILINE)) == 4
+    files = {path.stem for path in (root / "campaigns").glob("*.yml")}
+    assert set(re.findall(r"`campaigns/(\w+)\.yml` · commit", summary)) == files
+    assert len(re.findall(r"^### `", summary, re.MULTILINE)) == len(files) == 6
 
 
 # The pre-commit hook

@@ -18,8 +18,18 @@ import click
 from runner import plan_file
 from runner.campaign import Campaign
 from runner.cli import output
-from runner.cli.workplace import Workplace, open_workplace, user_name
-from runner.errors import ExitCode, FileProblems, LedgerError, RunnerError, TemplateError, UsageError
+from runner.cli.given import Given, given_options
+from runner.cli.td_options import td_options
+from runner.cli.workplace import TdFlags, Workplace, open_workplace, user_name
+from runner.errors import (
+    ExitCode,
+    FileProblems,
+    LedgerError,
+    LogError,
+    RunnerError,
+    TemplateError,
+    UsageError,
+)
 from runner.plan import Plan
 
 if TYPE_CHECKING:
@@ -50,26 +60,22 @@ _GRAVEST_FIRST = (
 )
 
 
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> float:
-        """Return the time in epoch seconds."""
-        return time.time()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
-
-
 @click.command(name="apply")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PLAN | CAMPAIGN]...")
 @click.option("--auto-approve", is_flag=True, help="Do not ask; for machines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--sandbox", is_flag=True, help="Rehearse: send to the sandbox, apart from the real ledger.")
 @click.option("--rate", metavar="N/s", help="Send at this rate instead; only to a provider on this machine.")
+@given_options
+@td_options
 def command(
-    paths: tuple[Path, ...], auto_approve: bool, as_json: bool, sandbox: bool, rate: str | None
+    paths: tuple[Path, ...],
+    auto_approve: bool,
+    as_json: bool,
+    sandbox: bool,
+    rate: str | None,
+    given: Given,
+    td: TdFlags,
 ) -> int:
     """Send exactly what was planned, each person at most once, and record every outcome.
 
@@ -78,9 +84,9 @@ def command(
     """
     runs: list[dict[str, object]] = []
     codes: list[ExitCode] = []
-    with open_workplace(sandbox=sandbox, rate=rate) as workplace:
-        for target in _targets(workplace, paths):
-            code, run = _apply_target(workplace, target, auto_approve=auto_approve)
+    with open_workplace(sandbox=sandbox, rate=rate, td=td) as workplace:
+        for target in _targets(workplace, paths, given):
+            code, run = _apply_target(workplace, target, given, auto_approve=auto_approve)
             codes.append(code)
             runs.append(run)
             if code is ExitCode.INTERRUPTED:
@@ -93,35 +99,63 @@ def command(
     return exit_code
 
 
-def _targets(workplace: Workplace, paths: Sequence[Path]) -> list[Path | Campaign]:
+def _targets(workplace: Workplace, paths: Sequence[Path], given: Given) -> list[Path | Campaign]:
     """Return what to apply: plan files, then campaigns, each planned when its turn comes.
 
     Every campaign file is checked before anything is sent: FileProblems with all problems.
     """
     from runner.cli.campaigns import load_sound_campaigns
 
-    if not paths:
+    if not paths and not given:
         return [*sorted(workplace.plans.glob("*.plan"), key=lambda path: path.stat().st_mtime)]
     plans = [path for path in paths if path.is_file() and path.suffix not in {".yml", ".yaml"}]
     others = [path for path in paths if path not in plans]
-    return [*plans, *(load_sound_campaigns(others, workplace.project) if others else ())]
+    campaigns = load_sound_campaigns(others, workplace.project) if others else []
+    if given and not campaigns:
+        raise UsageError(
+            "--param and --occurrence are for campaign files", hint="a plan file has its own already"
+        )
+    given.check(campaigns)
+    return [*plans, *campaigns]
 
 
 def _apply_target(
-    workplace: Workplace, target: Path | Campaign, *, auto_approve: bool
+    workplace: Workplace, target: Path | Campaign, given: Given, *, auto_approve: bool
 ) -> tuple[ExitCode, dict[str, object]]:
     """Apply one plan file or campaign; an expected failure is reported and becomes its exit code."""
     from runner.cli.plan import plan_and_show
 
     try:
-        path = plan_and_show(workplace, target) if isinstance(target, Campaign) else target
+        path = plan_and_show(workplace, target, given) if isinstance(target, Campaign) else target
         plan = plan_file.read_plan(path)
     except RunnerError as error:
         output.report(error)
         campaign = target.name if isinstance(target, Campaign) else None
         document = {"run": None, "campaign": campaign, **_error_document(error)}
         return error.exit_code, document
-    return _apply_plan(workplace, path, plan, auto_approve=auto_approve)
+    code, document = _apply_plan(workplace, path, plan, auto_approve=auto_approve)
+    return _with_log(workplace, plan, code, document)
+
+
+def _with_log(
+    workplace: Workplace, plan: Plan, code: ExitCode, document: dict[str, object]
+) -> tuple[ExitCode, dict[str, object]]:
+    """Push what the run added to the campaign's logs; one that fails leaves an unsettled end, and its rows.
+
+    An interrupted run pushes nothing: the next apply does, or `runner log push`.
+    """
+    from runner.cli.log import push_applied
+
+    if not plan.document.get("log") or document["run"] is None or code is ExitCode.INTERRUPTED:
+        return code, document
+    try:
+        return code, {**document, "log": push_applied(workplace, plan)}
+    except RunnerError as error:
+        hint = f"{error.hint or 'try again'}; their rows are kept: then run `runner log push`"
+        output.report(LogError(f"the messages went out, but the log failed: {error.message}", hint=hint))
+        code = ExitCode.UNSETTLED if code is ExitCode.DONE else code
+        failed = {"message": error.message, "hint": error.hint}
+        return code, {**document, "log": {"error": failed}, "exit_code": int(code)}
 
 
 def _apply_plan(
@@ -193,7 +227,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                     tables=tables,
                     ledger=ledger,
                     carrier=provider,
-                    clock=SystemClock(),
+                    clock=workplace.clock,
                     holder=_holder(),
                     halt=halt,
                     limits=_limits(workplace, plan, campaign),

@@ -90,13 +90,13 @@ def _message(history: DeliveryHistory) -> dict[str, Any]:
         "message_id": delivery.message_id,
         "outcomes": [
             {
-                "at": _moment(outcome.at),
-                "attempt": outcome.attempt,
-                "outcome": outcome.outcome.value,
-                "rule": outcome.rule,
-                "detail": outcome.detail,
+                "at": _moment(event.at),
+                "attempt": event.attempt,
+                "outcome": event.event,
+                "rule": event.rule,
+                "detail": event.detail,
             }
-            for outcome in history.outcomes
+            for event in history.events
         ],
     }
 

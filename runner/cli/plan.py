@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +18,15 @@ from runner.campaign import Campaign
 from runner.cli import output
 from runner.cli.campaigns import load_sound_campaigns
 from runner.cli.git import git_state
-from runner.cli.workplace import Workplace, make_private, open_workplace, versions
+from runner.cli.given import Given, given_options
+from runner.cli.td_options import td_options
+from runner.cli.workplace import TdFlags, Workplace, make_private, open_workplace, versions
 from runner.errors import ExitCode, Refusal, RunnerError, UsageError
+from runner.parameters import parameter_names, with_parameters
 from runner.plan import Plan
+
+if TYPE_CHECKING:
+    from runner.segments.interface import Remote
 
 
 @click.command(name="plan")
@@ -29,6 +36,8 @@ from runner.plan import Plan
 @click.option("--markdown", is_flag=True, help="Print a pull-request comment; no personal data.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is something to send.")
 @click.option("--sandbox", is_flag=True, help="Plan against the sandbox, apart from the real ledger.")
+@given_options
+@td_options
 def command(
     paths: tuple[Path, ...],
     out: Path | None,
@@ -36,6 +45,8 @@ def command(
     markdown: bool,
     detailed_exitcode: bool,
     sandbox: bool,
+    given: Given,
+    td: TdFlags,
 ) -> int:
     """Show exactly who would get what, and write a plan file. Nothing is sent.
 
@@ -43,13 +54,14 @@ def command(
     """
     planned: list[tuple[Plan, Path | None]] = []
     failures: list[RunnerError] = []
-    with open_workplace(sandbox=sandbox) as workplace:
+    with open_workplace(sandbox=sandbox, td=td) as workplace:
         campaigns = load_sound_campaigns(paths, workplace.project)
+        given.check(campaigns)
         if out is not None and len(campaigns) != 1:
             raise UsageError("-o takes one campaign", hint="leave -o out: each plan then gets its own file")
         for campaign in campaigns:
             try:
-                planned.append(plan_campaign(workplace, campaign, out))
+                planned.append(plan_campaign(workplace, campaign, out, given))
             except RunnerError as error:
                 failures.append(error)
                 output.report(error)
@@ -61,15 +73,29 @@ def command(
     return _exit_code(planned, failures, detailed=detailed_exitcode)
 
 
-def plan_campaign(workplace: Workplace, campaign: Campaign, out: Path | None) -> tuple[Plan, Path | None]:
-    """Make the plan of `campaign` and write its file; no file, but the plan, when it is over a guard."""
+def plan_campaign(
+    workplace: Workplace, campaign: Campaign, out: Path | None, given: Given
+) -> tuple[Plan, Path | None]:
+    """Make the plan of `campaign` and write its file; no file, but the plan, when it is over a guard.
+
+    What is `given` may be for other campaigns too.
+    """
     from runner.ledger import open_ledger
     from runner.planning import Circumstances, make_plan
     from runner.segments import segment_source
 
+    known = parameter_names(campaign.segment)
+    parameters = {name: value for name, value in given.parameters.items() if name in known}
+    campaign = with_parameters(campaign, parameters)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
     listing = workplace.provider(campaign.provider).templates()
     listing.require(campaign.template.name, campaign.template.language)
-    fetch = partial(segment_source(campaign.segment.source), campaign.segment, project=workplace.project)
+    fetch = partial(
+        segment_source(campaign.segment.source),
+        campaign.segment,
+        project=workplace.project,
+        remote=_remote(workplace, campaign, now),
+    )
     ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
     with closing(ledger), private_folder(workplace) as folder:
         plan = make_plan(
@@ -80,12 +106,14 @@ def plan_campaign(workplace: Workplace, campaign: Campaign, out: Path | None) ->
             provider_is_local=workplace.is_local(campaign.provider),
             ledger=ledger,
             circumstances=Circumstances(
-                now=datetime.now(timezone.utc).replace(microsecond=0),
+                now=now,
                 workspace=folder,
                 expires_after=timedelta(hours=workplace.project.plan_expires_hours),
                 git=git_state(workplace.project.root),
                 versions=versions(),
                 suppression=workplace.project.suppression,
+                parameters=parameters,
+                occurrence_at=given.occurrence_at,
             ),
         )
         if plan.exceeded:
@@ -95,6 +123,18 @@ def plan_campaign(workplace: Workplace, campaign: Campaign, out: Path | None) ->
     if out is None:
         _retire_older(target, plan)
     return plan, target
+
+
+def _remote(workplace: Workplace, campaign: Campaign, now: datetime) -> Remote:
+    from runner.segments.interface import Remote
+
+    return Remote(
+        account=workplace.account,
+        tell=output.say,
+        campaign=campaign.name,
+        now=now,
+        phone=campaign.recipient.phone,
+    )
 
 
 @contextmanager
@@ -108,11 +148,11 @@ def private_folder(workplace: Workplace) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def plan_and_show(workplace: Workplace, campaign: Campaign) -> Path:
+def plan_and_show(workplace: Workplace, campaign: Campaign, given: Given) -> Path:
     """Plan a campaign that is to be applied at once, showing the plan on stderr; Refusal over a guard."""
     from runner.reports.terminal import plan_report
 
-    plan, path = plan_campaign(workplace, campaign, None)
+    plan, path = plan_campaign(workplace, campaign, None, given)
     output.show_rich(plan_report(plan), to_stderr=True)
     if path is None:
         raise Refusal(_over_guards(plan), hint="see the guards in the plan above")

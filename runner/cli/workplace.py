@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.clock import SteadyClock
 from runner.errors import UsageError
 from runner.project import Project, ProviderSettings, Rate
 
 if TYPE_CHECKING:
     from runner.providers.interface import Provider
     from runner.sandbox.settings import SandboxSettings
+    from runner.sandbox.td_settings import TdSandboxSettings
+    from runner.treasure_data.account import Account
 
 #: The environment's names for what no file may hold or what differs between machines.
 URL_VARIABLE = "ADA_API_URL"
@@ -28,16 +32,35 @@ KEY_VARIABLE = "ADA_API_KEY"
 #: A made-up token of the right shape: the sandbox asks for no more.
 _SANDBOX_KEY = "c2FuZGJveA.c2FuZGJveA.c2FuZGJveA"
 _SANDBOX_STATE = "sandbox"
+_SANDBOX_TD_KEY = f"1/{0:040d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TdFlags:
+    """What the command line says of the Treasure Data account; it wins over the environment."""
+
+    key: str | None = field(default=None, repr=False)
+    site: str | None = None
+
+
+def _no_account() -> Account:
+    raise UsageError("this command does not ask Treasure Data", hint="run it without --sandbox")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:
-    """One command's surroundings. `project` has the state folder and ledger that this command uses."""
+    """One command's surroundings. `project` has the state folder and ledger that this command uses.
+
+    `account` finds the Treasure Data account when it is asked for, and in a rehearsal starts its sandbox. All
+    that is timed within the command goes by `clock`.
+    """
 
     project: Project
     rehearsal: bool = False
     sandbox_url: str | None = None
     rate: Rate | None = None
+    account: Callable[[], Account] = _no_account
+    clock: SteadyClock = field(default_factory=SteadyClock)
 
     @property
     def plans(self) -> Path:
@@ -95,7 +118,7 @@ class Workplace:
         """Return the provider, ready to be asked."""
         from runner.providers import provider
 
-        return provider(name, self.provider_settings(name), self._key())
+        return provider(name, self.provider_settings(name), self._key(), self.clock.now)
 
     def is_local(self, name: str) -> bool:
         """Tell whether the provider is on this machine."""
@@ -117,7 +140,7 @@ class Workplace:
 
 @contextmanager
 def open_workplace(
-    *, sandbox: bool = False, rehearsal: bool = False, rate: str | None = None
+    *, sandbox: bool = False, rehearsal: bool = False, rate: str | None = None, td: TdFlags | None = None
 ) -> Iterator[Workplace]:
     """Find the project around the current folder; `sandbox` also starts the provider to rehearse with.
 
@@ -126,20 +149,56 @@ def open_workplace(
     from runner.project_file import find_project_root, load_project, parse_rate
 
     project = load_project(find_project_root(Path.cwd()))
-    workplace = Workplace(project=project, rate=parse_rate(rate) if rate else None)
+    account = cache(lambda: _account(project, td or TdFlags()))
+    workplace = Workplace(project=project, rate=parse_rate(rate) if rate else None, account=account)
     make_private(project.state)
     if sandbox or rehearsal:
         state = project.state / _SANDBOX_STATE
-        project = replace(project, state=state, ledger=f"sqlite:///{state / 'ledger.db'}")
-        workplace = replace(workplace, project=project, rehearsal=True)
+        rehearsed = replace(project, state=state, ledger=f"sqlite:///{state / 'ledger.db'}")
+        workplace = replace(workplace, project=rehearsed, rehearsal=True)
         make_private(state)
     if not sandbox:
         yield workplace
         return
     from runner.sandbox.serving import running_sandbox
 
-    with running_sandbox(sandbox_settings(project, rate=workplace.rate)) as running:
-        yield replace(workplace, sandbox_url=running.url)
+    with ExitStack() as stack:
+        running = stack.enter_context(running_sandbox(sandbox_settings(project, rate=workplace.rate)))
+        local = cache(lambda: _sandbox_account(workplace.project, stack))
+        yield replace(workplace, sandbox_url=running.url, account=local)
+
+
+def _account(project: Project, flags: TdFlags) -> Account:
+    from runner.treasure_data.account import find_account
+
+    return find_account(
+        os.environ, home=Path.home(), key=flags.key, site=flags.site, project_site=project.td_site
+    )
+
+
+def _sandbox_account(project: Project, stack: ExitStack) -> Account:
+    """Start the Treasure Data sandbox of a rehearsal, and return the account that it takes."""
+    from runner.sandbox.td_serving import running_td_sandbox
+    from runner.treasure_data.account import Account
+
+    running = stack.enter_context(running_td_sandbox(td_sandbox_settings(project)))
+    return Account(
+        key=_SANDBOX_TD_KEY,
+        key_source="the sandbox",
+        site=None,
+        api=running.url,
+        presto=running.url,
+        cdp=running.url,
+    )
+
+
+def td_sandbox_settings(project: Project) -> TdSandboxSettings:
+    """Return the Treasure Data sandbox of a rehearsal: on the project's data; it keeps what is written."""
+    from runner.sandbox.td_settings import TdSandboxSettings
+
+    return TdSandboxSettings(
+        data=project.data, store=project.state / "treasure_data", audiences=project.sandbox_audiences
+    )
 
 
 def sandbox_settings(project: Project, *, rate: Rate | None) -> SandboxSettings:

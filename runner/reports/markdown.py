@@ -15,7 +15,8 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 
 def plan_markdown(plan: Plan) -> str:
     """Return the plan as GitHub-flavoured Markdown."""
-    parts = [_heading(plan), _accounts(plan), _facts(plan), _guards(plan), _samples(plan), _footer(plan)]
+    parts = [_heading(plan), _accounts(plan), _facts(plan), _guards(plan), _query(plan)]
+    parts += [_samples(plan), _footer(plan)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -48,6 +49,7 @@ def _facts(plan: Plan) -> str:
         f"- **Sender**: `{plan.sender}` through {_text(plan.provider)}",
         f"- **Takes**: {took}; the last message goes out {wording.moment(plan.ends_at, plan.zone)}",
     ]
+    lines += [f"- **{_text(name)}**: {_text(value)}" for name, value in wording.source_facts(plan)]
     if plan.due_at:
         lines.append(f"- **Due**: {wording.moment(plan.due_at, plan.zone)}")
     if plan.window:
@@ -65,6 +67,12 @@ def _guards(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def _query(plan: Plan) -> str:
+    if not wording.shows_query(plan):
+        return ""
+    return f"<details><summary>The query</summary>\n\n{_fenced(plan.sql.strip(), 'sql')}\n\n</details>"
+
+
 def _samples(plan: Plan) -> str:
     if not plan.samples:
         return ""
@@ -75,9 +83,13 @@ def _samples(plan: Plan) -> str:
 def _sample(sample: Sample) -> str:
     buttons = " ".join(f"[{button}]" for button in sample.buttons)
     text = "\n\n".join(part for part in (sample.header, sample.body, sample.footer, buttons) if part)
-    # In a fence nothing is read: no HTML, link, @mention or #issue of a template reaches the page as one.
+    return "\n".join([f"To `{sample.phone}`:", "", _fenced(text, "text")])
+
+
+def _fenced(text: str, language: str) -> str:
+    """Return text in a fence, where nothing is read: no HTML, link, @mention or #issue reaches the page."""
     fence = "`" * max(3, 1 + _longest_run(text))
-    return "\n".join([f"To `{sample.phone}`:", "", f"{fence}text", _CONTROL.sub(" ", text), fence])
+    return "\n".join([f"{fence}{language}", _CONTROL.sub(" ", text), fence])
 
 
 def _footer(plan: Plan) -> str:

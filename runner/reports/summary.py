@@ -31,6 +31,8 @@ def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "template": {"name": plan.template.name, "language": plan.template.language},
         "guards": [asdict(guard) for guard in plan.guards],
         "samples": [asdict(sample) for sample in plan.samples],
+        "source": {"name": plan.source, "job_id": plan.job_id, "facts": dict(plan.facts)},
+        "parameters": dict(plan.parameters),
         "notes": list(plan.notes),
         "git": asdict(plan.git) if plan.git else None,
     }

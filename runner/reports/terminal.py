@@ -18,6 +18,8 @@ def plan_report(plan: Plan) -> RenderableType:
     parts: list[RenderableType] = [_title(plan), _accounts(plan), _facts(plan)]
     if plan.guards:
         parts.append(_guards(plan))
+    if wording.shows_query(plan):
+        parts.append(_query(plan))
     parts += [_sample(sample) for sample in plan.samples]
     parts += [Text(f"note: {note}", style="yellow") for note in plan.notes]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), _digest(plan))
@@ -54,6 +56,8 @@ def _facts(plan: Plan) -> Table:
     table.add_column()
     table.add_row("Template", f"{template.name} ({template.language}, {template.category})")
     table.add_row("Sender", f"{plan.sender} through {plan.provider}")
+    for name, value in wording.source_facts(plan):
+        table.add_row(name, harmless(value))
     if plan.due_at:
         table.add_row("Due", wording.moment(plan.due_at, plan.zone))
     if plan.window:
@@ -69,6 +73,10 @@ def _guards(plan: Plan) -> Table:
         verdict = Text("exceeded", style="bold red") if guard.exceeded else Text("ok", style="green")
         table.add_row(Text("Guard", style="bold"), f"{guard.name} {guard.limit}", guard.found, verdict)
     return table
+
+
+def _query(plan: Plan) -> Panel:
+    return Panel(Text(harmless(plan.sql.strip())), title="query", title_align="left", width=110)
 
 
 def _sample(sample: Sample) -> Panel:

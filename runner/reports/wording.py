@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from runner.plan import Plan
 from runner.schedule import in_zone
 
 #: What each reason means, in a marketer's words.
@@ -46,6 +47,17 @@ def moment(when: datetime, zone: str | None) -> str:
 def rate(per_second: float | None) -> str:
     """Return a sender's rate: `5/s`."""
     return "no rate limit" if per_second is None else f"{per_second:g}/s"
+
+
+def source_facts(plan: Plan) -> list[tuple[str, str]]:
+    """Return what to show of a source other than the project's own files, and what `--param` gave."""
+    shown = [(name.capitalize(), value) for name, value in plan.facts.items()]
+    return [*shown, *((f"Parameter {name}", value) for name, value in plan.parameters.items())]
+
+
+def shows_query(plan: Plan) -> bool:
+    """Tell whether the query stands in no file that is reviewed: then the plan has to show it."""
+    return plan.source != "duckdb" and not {"query", "query_file"} & set(plan.document["segment"])
 
 
 def rejections(rejected: Mapping[str, int]) -> list[tuple[str, int, str]]:

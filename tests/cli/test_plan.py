@@ -128,6 +128,32 @@ def test_a_campaign_with_cron_is_planned_for_its_next_firing(project, plan):
     assert timedelta(0) <= due - datetime.now(timezone.utc) <= timedelta(days=7)
 
 
+WEEKLY = CAMPAIGN + 'schedule: {cron: "0 10 * * MON", timezone: Asia/Jakarta}\n'
+
+
+def test_a_firing_that_has_passed_is_planned_by_its_moment(project, plan):
+    project.campaign(WEEKLY)
+    assert plan("--occurrence", "2026-11-16T10:00+07:00")["occurrence"] == "2026-11-16T03:00Z"
+
+
+def test_a_moment_at_which_a_campaign_does_not_fire_is_refused(project, sandbox, run):
+    project.campaign(WEEKLY)
+    result = run("plan", "promo.yml", "--occurrence", "2026-11-16T04:00Z")
+    refused(result, "does not fire at 2026-11-16T04:00:00Z", "0 10 * * MON", code=4)
+
+
+@pytest.mark.parametrize(
+    ("moment", "says"), [("monday", "is no moment"), ("2026-11-16T03:00", "has no time zone")]
+)
+def test_an_occurrence_that_is_no_moment_is_a_clear_error(project, sandbox, run, moment, says):
+    project.campaign(WEEKLY)
+    refused(run("plan", "promo.yml", "--occurrence", moment), says, "2026-11-30T02:00Z")
+
+
+def test_an_occurrence_of_a_campaign_that_fires_once_is_a_clear_error(project, sandbox, run):
+    refused(run("plan", "promo.yml", "--occurrence", "2026-11-16T03:00Z"), "fires once")
+
+
 def test_a_plan_remembers_the_commit_and_whether_it_had_changes(project, plan):
     def git(*arguments):
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments]

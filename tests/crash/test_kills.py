@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 
+import psycopg
 import pytest
 
+from tests import postgres
 from tests.conftest import RUNNER_YML, people
 
 IN_FLIGHT = 8
@@ -28,26 +31,46 @@ def wait_for_first(sandbox, process, above):
         time.sleep(0.005)
 
 
-def states(root):
-    with sqlite3.connect(f"file:{root}/.runner/ledger.db?mode=ro", uri=True) as connection:
-        return dict(connection.execute("SELECT phone, state FROM deliveries").fetchall())
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_url(request):
+    """Where the ledger is."""
+    if request.param == "sqlite":
+        yield "sqlite:///.runner/ledger.db"
+        return
+    url = postgres.postgres_url()
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture
-def sending(project, start_sandbox, run):
+def states(ledger_url, project):
+    """Return a function that says where every delivery stands, asked past the product."""
+
+    def states():
+        if ledger_url.startswith("sqlite"):
+            connection = sqlite3.connect(f"file:{project.root}/.runner/ledger.db?mode=ro", uri=True)
+        else:
+            connection = psycopg.connect(ledger_url)
+        with closing(connection):
+            return dict(connection.execute("SELECT phone, state FROM deliveries").fetchall())
+
+    return states
+
+
+@pytest.fixture
+def sending(project, start_sandbox, run, ledger_url):
     """A project with 300 planned messages, about three seconds of sending, and its sandbox."""
     rate = "100/s"
     text = RUNNER_YML % {"url": "http://127.0.0.1:9", "rate": rate}
-    project.write(
-        "runner.yml", text.replace(f'rate: "{rate}"', f'rate: "{rate}", max_in_flight: {IN_FLIGHT}')
-    )
+    text = text.replace(f'rate: "{rate}"', f'rate: "{rate}", max_in_flight: {IN_FLIGHT}')
+    project.write("runner.yml", f'ledger: "{ledger_url}"\n{text}')
     project.people(people(300))
     sandbox = start_sandbox("--limit", "none", "--latency", "40ms+-30ms")
     assert run("plan", "promo.yml").code == 0
     return project.root, sandbox
 
 
-def test_no_kill_sends_twice_or_loses_anybody(sending):
+def test_no_kill_sends_twice_or_loses_anybody(sending, states):
     root, sandbox = sending
     chance = random.Random(20261122)
     unknown_before = 0
@@ -57,7 +80,7 @@ def test_no_kill_sends_twice_or_loses_anybody(sending):
         time.sleep(chance.uniform(0, 0.25))
         process.kill()
         process.communicate()
-        open_ended = Counter(states(root).values())
+        open_ended = Counter(states().values())
         assert open_ended["intent"] <= IN_FLIGHT
         assert open_ended["unknown"] - unknown_before <= IN_FLIGHT
         unknown_before = open_ended["unknown"]
@@ -68,7 +91,7 @@ def test_no_kill_sends_twice_or_loses_anybody(sending):
     assert max(Counter(accepted).values()) == 1, err
     assert final["remaining"] == 0
     assert final["to_send"] == 300 == final["accepted"] + final["refused"] + final["unknown"]
-    account = states(root)
+    account = states()
     assert set(accepted) >= {phone for phone, state in account.items() if state == "accepted"}
     assert {account[phone] for phone in accepted} <= {"accepted", "unknown"}
     assert process.returncode == (3 if final["unknown"] else 0)
