@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.workshop import get, make_project, messages, sandbox
 
-_IN_FLIGHT = 128
+_IN_FLIGHT = 256
 
 
 def kills(folder: Path, rounds: int) -> dict[str, object]:

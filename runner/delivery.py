@@ -43,8 +43,10 @@ class ReceiptStatus(Enum):
 
     def is_further_than(self, other: ReceiptStatus | None) -> bool:
         """Tell whether this goes further than `other`, None being nothing yet."""
-        order = list(ReceiptStatus)
-        return other is None or order.index(self) > order.index(other)
+        return other is None or _FURTHER[self] > _FURTHER[other]
+
+
+_FURTHER = {status: place for place, status in enumerate(ReceiptStatus)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

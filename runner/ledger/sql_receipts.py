@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from runner import quick_json
 from runner.delivery import Answer, Outcome, ReceiptStatus, State
 from runner.ledger import sql_rows as rows
 from runner.ledger.interface import Receipt
@@ -86,13 +86,13 @@ class Receipts:
         return moved
 
     def _record(self, receipts: Sequence[Receipt], now: float) -> int:
-        listed = json.dumps([rows.receipt(each) for each in receipts])
+        listed = _listed(receipts)
         with self._store.transaction():
             self._store.hold([found[0] for found in self._store.rows("occurrences_of", receipts=listed)])
             moves = _Moves(self._standing(listed))
             moved = sum(moves.is_moved_by(each) for each in receipts)
             self._settle(moves.settling, now)
-            self._write(moves.further)
+            self._write(moves.further, listed if len(moves.further) == len(receipts) else None)
             self._deliveries.count(moves.changes)
         return moved
 
@@ -125,10 +125,17 @@ class Receipts:
             by, note = f"receipt ({source})", _SENT.detail or ""
             self._deliveries.trace(occurrence_id, found, to=State.ACCEPTED, by=by, note=note, now=now)
 
-    def _write(self, further: Sequence[Receipt]) -> None:
+    def _write(self, further: Sequence[Receipt], listed: str | None) -> None:
+        """Add receipts, and keep the furthest of each delivery; `listed` are they, where that is known."""
         if not further:
             return
+        listed = listed or _listed(further)
         furthest = {each.delivery: each for each in further}
-        self._store.run("add_receipts", {"receipts": json.dumps([rows.receipt(each) for each in further])})
-        latest = json.dumps([rows.receipt(each) for each in furthest.values()])
+        latest = listed if len(furthest) == len(further) else _listed(furthest.values())
+        self._store.run("add_receipts", {"receipts": listed})
         self._store.run("set_receipts", {"receipts": latest})
+
+
+def _listed(receipts: Iterable[Receipt]) -> str:
+    """Return receipts as the statements take them."""
+    return quick_json.encode([rows.receipt(each) for each in receipts]).decode()
