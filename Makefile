@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check bench soak clean
 
 # The main job, in the sandbox: validate, plan, send, and see who got what. Nothing reaches a phone.
 demo: $(VENV)/.installed
@@ -35,6 +35,14 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/check-jsonschema --check-metaschema schema/*.json
+
+# The proof of docs/reliability.md, for longer: simulated worlds, a large campaign, and real kills.
+SEEDS := 100000
+KILLS := 200
+soak: $(VENV)/.installed
+	$(BIN)/python -m tests.simulation 2000 --seeds $(SEEDS) --jobs 2
+	$(BIN)/python -m tests.simulation 7 --people 100000
+	RUNNER_TEST_KILLS=$(KILLS) RUNNER_TEST_FREEZE=30 $(BIN)/pytest -n auto tests/crash
 
 # The figures of docs/performance.md.
 bench: $(VENV)/.installed

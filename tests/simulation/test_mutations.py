@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from runner import applying
 from runner.delivery import Outcome
+from runner.ledger import sqlite_file
 from runner.ledger.journal import GroupCommit
 from runner.ledger.sql_deliveries import Deliveries
 from runner.ledger.sql_pace import SenderPaces
@@ -48,6 +50,22 @@ def forget_what_a_kill_left_open(monkeypatch):
     monkeypatch.setattr(Deliveries, "settle_interrupted", forgetful)
 
 
+def forget_that_a_delivery_is_unique(monkeypatch):
+    """What is known of a delivery is not looked up, and the key that makes it unique is gone."""
+    monkeypatch.setattr(Deliveries, "_standing", lambda self, scope, entries: {})
+    real = sqlite_file._migrate
+
+    def keyless(connection, now):
+        real(connection, now)
+        script = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'deliveries'").fetchone()[0]
+        if "UNIQUE (occurrence_id, phone)" in script:
+            connection.execute("DROP TABLE deliveries")
+            connection.execute(script.replace(",\n    UNIQUE (occurrence_id, phone)", ""))
+
+    monkeypatch.setattr(sqlite_file, "_migrate", keyless)
+    monkeypatch.setattr(applying, "_states", lambda ledger, plan, batch: {})
+
+
 def give_everybody_the_same_slot(monkeypatch):
     """The shared pace row lets every message leave at once."""
     monkeypatch.setattr(SenderPaces, "reserve_slot", lambda self, sender, interval, now: now)
@@ -58,6 +76,7 @@ PILLARS = {
     send_before_the_intent_is_durable: "was taken 2 times",
     retry_what_may_have_been_sent: "was taken 2 times",
     forget_what_a_kill_left_open: "was taken 2 times",
+    forget_that_a_delivery_is_unique: "was taken 2 times",
     give_everybody_the_same_slot: "6 messages arrived within",
 }
 
