@@ -39,7 +39,7 @@ _NEVER_HERE = re.compile(
 #: Mappings whose keys are data: reasons, rules, answers.
 _DATA_KEYED = {
     *("rejected", "refused_by_rule", "answers", "document", "versions", "files"),
-    *("facts", "parameters", "receipts"),
+    *("facts", "parameters", "receipts", "details"),
     *("columns", "by_status", "by_reason", "matched_by", "unknown_statuses"),
 }
 
@@ -277,6 +277,7 @@ def test_every_json_document_is_described_key_by_key(
 ):
     monkeypatch.setenv("HOME", str(project.root))
     monkeypatch.delenv("TD_API_KEY", raising=False)
+    monkeypatch.setenv("RUNNER_FORGET_KEY", "f0" * 32)
     sandbox = start_sandbox(
         "--limit", "none", "--fault", "reset-after-accept:#1", "--fault", "error-in-200:#2"
     )
@@ -290,6 +291,9 @@ def test_every_json_document_is_described_key_by_key(
         "status": run("status", "--json"),
         "resolve": run("resolve", "promo", "--json"),
         "explain": run("explain", f"+{sandbox.messages()[0]['to']}", "--json"),
+        "forget": run("forget", f"+{sandbox.messages()[1]['to']}", "--yes", "--json"),
+        "audit verify": run("audit", "verify", "--json"),
+        "audit show": run("audit", "show", "--json"),
         "templates list": run("templates", "list", "--json"),
         "receipts import": run(*report(project, sandbox), "--json"),
         "log push": run("log", "push", "1", "--json"),
