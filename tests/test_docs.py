@@ -245,6 +245,15 @@ def test_the_gates_are_described_in_their_order():
     assert set(REASONS) <= words_in_code(text_of(ROOT / "README.ja.md"))
 
 
+def test_every_event_of_the_audit_log_is_described():
+    ledger = ROOT / "runner/ledger"
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted(ledger.glob("sql_*.py")))
+    noted = set(re.findall(r'audit\.append\(\s*"(\w+)"', code))
+    rows = re.findall(r"^\| `(\w+)` \|", section(ROOT / "docs/audit.md", "What is noted"), re.MULTILINE)
+    assert rows[0] == "event"
+    assert set(rows[1:]) == noted
+
+
 def test_the_rules_of_adas_answers_are_described_in_their_order():
     table = section(ROOT / "docs/concepts.md", "From answers")
     rows = re.findall(r"^\| `(\w+)` \|.*\| (\w+)(?:;[^|]*)? \|$", table, re.MULTILINE)

@@ -120,11 +120,11 @@ def _document(digits: str, done: Forgot, lists: list[str]) -> dict[str, Any]:
 def _show(document: dict[str, Any]) -> None:
     erased = document["erased"]
     output.show(f"{document['phone']} is forgotten{'' if document['new'] else ' (and was before)'}")
+    kept = ", ".join(f"{erased[name]} {name}" for name in ("deliveries", "events", "settlements"))
+    output.show(f"  erased in the ledger: {kept}; they still count")
     output.show(
-        f"  ledger: {erased['deliveries']} deliveries, {erased['events']} events, "
-        f"{erased['settlements']} settlements; they still count"
+        f"  erased in files: {erased['log_files']} log files, {erased['run_log_lines']} run log lines"
     )
-    output.show(f"  files: {erased['log_files']} of logs, {erased['run_log_lines']} lines of run logs")
     for name in document["plans"]:
         output.show(f"  plan {name} removed: plan again")
     for rows in document["treasure_data"]:

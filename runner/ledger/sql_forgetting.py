@@ -23,7 +23,6 @@ class Forgetting:
         self._store = store
         self._locks = locks
         self._audit = Audit(store)
-        self.wipe = store.wipe
 
     def last_forgotten(self) -> int:
         """Return the number of whoever was forgotten last; 0 when nobody was."""
@@ -73,6 +72,10 @@ class Forgetting:
                 details = {**asdict(erased), "host": by.host}
                 self._audit.append("erased", at=now, actor=by.owner, details=details)
         return erased
+
+    def wipe(self) -> bool:
+        """Remove what is left of erased rows in the database's free space; False while others use it."""
+        return self._store.wipe("wipe")
 
     def _is_in_flight(self, phone: str, by: Holder, now: float) -> bool:
         """Tell whether a run that goes on waits for the answer to a message to this phone."""

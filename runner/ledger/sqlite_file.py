@@ -96,14 +96,14 @@ class SqliteFile:
         """Run a statement inside a transaction, once for each set of parameters."""
         self._connection.executemany(self._sql[name], parameters)
 
-    def wipe(self) -> bool:
+    def wipe(self, name: str) -> bool:
         """Write the file anew and empty its WAL: only then is nothing left of rows that moved before.
 
         False while another process uses the file: then some of it may be left.
         """
         with translated(self._path):
             try:
-                self._connection.execute(self._sql["wipe"])
+                self._connection.execute(self._sql[name])
                 is_busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error):

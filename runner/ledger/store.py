@@ -54,8 +54,11 @@ class Store(Protocol):
         """Run a statement inside a transaction, once for each set of parameters."""
         ...
 
-    def wipe(self) -> bool:
-        """Remove what is left of erased rows in the database's free space; False while others use it."""
+    def wipe(self, name: str) -> bool:
+        """Remove what is left of erased rows in the database's free space; False while others use it.
+
+        It runs a statement outside of any transaction.
+        """
         ...
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - what a column can hold

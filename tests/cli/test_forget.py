@@ -257,9 +257,10 @@ def test_what_killed_processes_left_and_rehearsals_are_removed(project, sent, ru
 
 def test_a_rehearsal_forgets_in_its_own_ledger_only(project, run, key, monkeypatch):
     project.campaign(
-        CAMPAIGN + LOGS.replace("parquet: {folder: exports}", "treasure_data: {database: d, table: t}")
+        CAMPAIGN + LOGS.replace("parquet: {folder: exports}", "treasure_data: {database: crm, table: sent}")
     )
-    run("apply", "promo.yml", "--sandbox")
+    applied = run("apply", "promo.yml", "--sandbox")
+    assert applied.code == 0, applied.err
     assert run("explain", PHONE, "--sandbox", "--json").json["messages"]
     result = run("forget", PHONE, "--sandbox", "--json")
     assert result.code == 0, result.err
@@ -371,3 +372,32 @@ def wait_for(holds, seconds=30):
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_forgetting_that_was_cut_off_already_bars_them_and_is_finished_by_the_next(
+    project, sent, plan, run, monkeypatch
+):
+    monkeypatch.setattr("runner.forgetting._clear", lambda *_, **__: raise_(KeyboardInterrupt()))
+    assert run("forget", PHONE, "--yes").code == 130
+    assert plan()["rejected"] == {"forgotten": 1}
+    assert any(place.startswith(".runner/ledger.db") for place in places_of(project.root, PHONE))
+    monkeypatch.undo()
+    monkeypatch.setenv("RUNNER_FORGET_KEY", FORGET_KEY)
+    monkeypatch.chdir(project.root)
+
+    result = run("forget", PHONE, "--yes", "--json")
+
+    assert result.json["new"] is False
+    assert (result.json["erased"]["deliveries"], result.json["erased"]["log_files"]) == (1, 2)
+    assert places_of(project.root, PHONE) == []
+
+
+def raise_(error):
+    raise error
+
+
+def test_a_log_pushed_after_the_forgetting_has_their_row_without_them(project, sent, run):
+    run("forget", PHONE, "--yes")
+    before = {path: path.read_bytes() for path in (project.root / "exports").iterdir()}
+    assert run("log", "push", "1").code == 0
+    assert {path: path.read_bytes() for path in (project.root / "exports").iterdir()} == before
