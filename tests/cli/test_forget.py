@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import closing
 
+import psycopg
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,6 +16,7 @@ from runner.ledger import open_ledger
 from tests.cli.conftest import accounts
 from tests.conftest import CAMPAIGN, RUNNER_YML, mobiles, people
 from tests.logs.td_places import td_sandboxes
+from tests.postgres import drop, postgres_url
 
 FORGET_KEY = "f0" * 32
 PHONE = mobiles(2)[1]
@@ -401,3 +403,30 @@ def test_a_log_pushed_after_the_forgetting_has_their_row_without_them(project, s
     before = {path: path.read_bytes() for path in (project.root / "exports").iterdir()}
     assert run("log", "push", "1").code == 0
     assert {path: path.read_bytes() for path in (project.root / "exports").iterdir()} == before
+
+
+def test_a_ledger_in_postgresql_forgets_the_same_way(project, sandbox, plan, apply, run, key):
+    url = postgres_url()
+    try:
+        more = f'ledger: "{url}"\n'
+        project.write("runner.yml", RUNNER_YML % {"url": sandbox.url, "rate": "unlimited"} + more)
+        project.campaign(CAMPAIGN + LOGS)
+        plan()
+        assert accounts(apply()) == (2, 2, 0, 0, 0)
+        before = run("status", "--json").json
+
+        document = run("forget", PHONE, "--yes", "--json").json
+
+        assert (document["erased"]["deliveries"], document["erased"]["log_files"]) == (1, 2)
+        assert document["wiped"] is True
+        assert run("status", "--json").json == before
+        assert places_of(project.root, PHONE) == []
+        assert plan()["rejected"] == {"forgotten": 1}
+        assert run("explain", PHONE).out == "6281****0001  forgotten\n"
+        with psycopg.connect(url) as asked:
+            for table in ("deliveries", "events", "resolutions", "audit", "plans", "forgotten"):
+                rows = asked.execute(f"SELECT to_jsonb(t)::text FROM {table} AS t").fetchall()
+                assert all(PHONE not in text for (text,) in rows)
+        assert run("audit", "verify").code == 0
+    finally:
+        drop(url)
