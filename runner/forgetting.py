@@ -248,7 +248,10 @@ def _rewrite(
     whole = Batch(
         run=run, number=batch.number, rows=rows_of(run, (_nobodys(event, person) for event in events))
     )
-    if not (log_folder(tools.folder, settings) / file_name(whole, kind)).exists():
+    path = log_folder(tools.folder, settings) / file_name(whole, kind)
+    for cut_off in path.parent.glob(f".{path.name}.*"):
+        cut_off.unlink(missing_ok=True)
+    if not path.exists():
         return 0
     open_log(kind, settings, tools).push(whole)
     return 1

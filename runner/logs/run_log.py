@@ -61,7 +61,7 @@ def redact_run_log(path: Path, masked: str, message_ids: Collection[str]) -> int
     count = 0
     with path.open("r+b") as stream:
         place = 0
-        for line in stream.read().splitlines(keepends=True):
+        for line in stream:
             if wanted in line:
                 changed = _redacted(line, masked, message_ids)
                 if changed is not None:

@@ -1,11 +1,12 @@
 """`runner forget`: a person is erased everywhere, counts stay, and they are never messaged again."""
 
 import json
+import random
 import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg
 import pyarrow.parquet as pq
@@ -242,6 +243,8 @@ def test_a_plan_without_the_person_stays(project, sandbox, plan, run, key):
 def test_what_killed_processes_left_and_rehearsals_are_removed(project, sent, run):
     run("apply", "promo.yml", "--sandbox")
     state = project.root / ".runner"
+    (log,) = (project.root / "exports").glob("*.csv")
+    (log.parent / f".{log.name}.x1y2").write_text(PHONE)
     for name in (
         "work/tables-x/recipients.parquet",
         "work/plan-y/rows.parquet",
@@ -430,3 +433,33 @@ def test_a_ledger_in_postgresql_forgets_the_same_way(project, sandbox, plan, app
         assert run("audit", "verify").code == 0
     finally:
         drop(url)
+
+
+def test_a_forgetting_killed_at_any_moment_is_finished_by_the_next(project, sandbox, plan, apply, run, key):
+    project.campaign(CAMPAIGN + LOGS)
+    project.people(people(8))
+    plan()
+    apply()
+    before = run("status", "--json").json
+    chance = random.Random(4)
+    killed = 0
+    for phone in mobiles(8):
+        plan()
+        command = [sys.executable, "-m", "runner", "forget", phone, "--yes"]
+        process = subprocess.Popen(
+            command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0.3, 1.6))
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+
+        result = run("forget", phone, "--yes")
+
+        assert result.code == 0, result.err
+        assert places_of(project.root, phone) == []
+        assert run("status", "--json").json == before
+        assert run("audit", "verify").code == 0
+    assert killed
+    assert plan()["rejected"] == {"forgotten": 8}
