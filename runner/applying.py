@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runner.checking import Comparison, Today, compare, failed
-from runner.delivery import Delivery, State
+from runner.delivery import FORGOTTEN, Delivery, State
 from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
 from runner.ledger.interface import Counts, Holder, Ledger, LockToken, lock_name
@@ -37,7 +37,7 @@ from runner.sending import (
 )
 
 #: The rules by which a gate of ours refuses a delivery at send time.
-GATE_RULES = ("suppressed", "frequency_cap")
+GATE_RULES = ("suppressed", "frequency_cap", FORGOTTEN)
 #: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
 

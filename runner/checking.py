@@ -33,7 +33,7 @@ class Today:
     """The world an apply finds: the campaign file, the template and the sender of now, and the time (UTC).
 
     `campaign` and `template` are an error where they could not be loaded. `moved` is how many of the plan's
-    people have got an account under another plan since.
+    people have got an account under another plan since, `forgotten` how many have been forgotten.
     """
 
     now: datetime
@@ -42,6 +42,7 @@ class Today:
     provider: ProviderSettings
     provider_is_local: bool
     moved: int
+    forgotten: int = 0
 
 
 def compare(plan: Plan, today: Today, *, rehearsal: bool) -> list[Comparison]:
@@ -50,7 +51,7 @@ def compare(plan: Plan, today: Today, *, rehearsal: bool) -> list[Comparison]:
         _campaign(plan, today.campaign),
         _template(plan, today.template),
         _provider(plan, today),
-        _ledger(plan, today.moved),
+        _ledger(plan, today.moved, today.forgotten),
         _expiry(plan, today.now),
     ]
     if not rehearsal:
@@ -96,10 +97,12 @@ def _provider(plan: Plan, today: Today) -> Comparison:
     return Comparison(what=what, holds=True, found="as planned")
 
 
-def _ledger(plan: Plan, moved: int) -> Comparison:
-    found = "as planned" if not moved else f"{moved:,} of its people have got the message by another plan"
+def _ledger(plan: Plan, moved: int, forgotten: int) -> Comparison:
+    found = [f"{moved:,} of its people have got the message by another plan"] if moved else []
+    found += [f"{forgotten:,} of its people have been forgotten"] if forgotten else []
     remedy = f"runner plan {plan.campaign_path}"
-    return Comparison(what="ledger", holds=not moved, found=found, remedy=remedy)
+    said = "; ".join(found) or "as planned"
+    return Comparison(what="ledger", holds=not found, found=said, remedy=remedy)
 
 
 def _expiry(plan: Plan, now: datetime) -> Comparison:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+
+#: The gate, and the rule, by which a person who was forgotten is never messaged again.
+FORGOTTEN = "forgotten"
+#: What a number begins with that stands in the place of a forgotten person's phone; no phone does.
+_NOBODY = "-"
+#: Above every number that the ledger gives to a delivery: what replaces a phone before that is known.
+_UNNUMBERED = 1 << 53
 
 
 class Outcome(Enum):
@@ -105,6 +112,17 @@ class Delivery:
     key: DeliveryKey
     recipient_id: str
     message: Message
+
+
+def is_forgotten(phone: str) -> bool:
+    """Tell whether this stands in the place of a forgotten person's phone."""
+    return phone.startswith(_NOBODY)
+
+
+def without_person(delivery: Delivery, chance: int) -> Delivery:
+    """Return a forgotten person's delivery as it may be recorded; `chance` is a random number of 52 bits."""
+    key = replace(delivery.key, phone=f"{_NOBODY}{_UNNUMBERED + chance}")
+    return replace(delivery, key=key, recipient_id="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from runner.delivery import FORGOTTEN, is_forgotten
+
 _SHOWN = 4
 _LEAST_HIDDEN = 4
+
+#: What may be a phone within a text: seven digits or more, with what people write between them; no date.
+_PHONE = re.compile(r"(?<![\d-])(?!\d{4}-\d\d-\d\d(?!\d))\+?\(?\d(?:[\s().\-/]*\d){6,}")
 
 _HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 _HARMLESS |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
@@ -17,12 +24,20 @@ def harmless(text: str) -> str:
 def mask_phone(digits: str) -> str:
     """Mask a phone to its first and last four digits: `819012345678` -> `8190****5678`.
 
-    A short number shows fewer of its last digits, so that at least four always stay hidden.
+    A short number shows fewer of its last digits, so that at least four always stay hidden. What stands in
+    the place of a forgotten person's phone is `forgotten`.
     """
+    if is_forgotten(digits):
+        return FORGOTTEN
     head = digits[:_SHOWN] if len(digits) > _SHOWN + _LEAST_HIDDEN else digits[:2]
     tail_length = max(0, min(_SHOWN, len(digits) - len(head) - _LEAST_HIDDEN))
     tail = digits[len(digits) - tail_length :]
     return f"{head}****{tail}"
+
+
+def mask_phones_in(text: str) -> str:
+    """Replace whatever may be a phone in a text by `****`: `asked +62 812-3000-0000` -> `asked ****`."""
+    return _PHONE.sub("****", text)
 
 
 def mask_value(value: str) -> str:

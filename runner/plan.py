@@ -18,6 +18,7 @@ REASONS = (
     "invalid_phone",
     "ambiguous_phone",
     "not_mobile",
+    "forgotten",
     "no_consent",
     "suppressed",
     "frequency_cap",

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 from runner import plan_file, screening
 from runner.campaign import Campaign, Guards
 from runner.errors import Refusal
+from runner.forgotten import Forgotten
 from runner.masking import mask_phone, mask_value
 from runner.plan import Git, GuardCheck, Plan, PlannedTemplate, Sample, digest_of, sealed, sending_seconds
 from runner.project import ProviderSettings
@@ -74,7 +75,8 @@ class Circumstances:
     """When, where and with what a plan is made. `workspace` is a private folder for intermediate files.
 
     `parameters` are those that `--param` gave; the campaign has them in its segment already. `occurrence_at`
-    is the moment (UTC) of the firing that is meant; None for the coming one.
+    is the moment (UTC) of the firing that is meant; None for the coming one. `forgotten` is None when nobody
+    was.
     """
 
     now: datetime
@@ -83,6 +85,7 @@ class Circumstances:
     git: Git | None
     versions: Mapping[str, str]
     suppression: Sequence[Path] = ()
+    forgotten: Forgotten | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     occurrence_at: datetime | None = None
 
@@ -235,6 +238,7 @@ def _lists(campaign: Campaign, occurrence: str, ledger: LedgerReader, circumstan
         suppression=circumstances.suppression,
         taken=ledger.taken(campaign.name, occurrence),
         recent=ledger.recent((circumstances.now - cap.per).timestamp()) if cap else None,
+        forgotten=circumstances.forgotten,
     )
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.campaign import Campaign, RecipientColumns
+from runner.delivery import FORGOTTEN
 from runner.errors import SegmentError
+from runner.forgotten import Forgotten, keyed_hash_sql, pads
 from runner.phone import heads_sql, reading_sql, readings_sql
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
@@ -47,12 +49,14 @@ class Lists:
     """Who is not sent to, whatever their row says.
 
     `suppression` are CSV files of phones; `taken` phones that have this message; `recent` phones and how many
-    messages they got lately, None without a frequency cap. Both come in batches of digits.
+    messages they got lately, None without a frequency cap. Both come in batches of digits. `forgotten` is
+    None when nobody was.
     """
 
     suppression: Sequence[Path] = ()
     taken: Iterable[list[str]] = ()
     recent: Iterable[list[tuple[str, int]]] | None = None
+    forgotten: Forgotten | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,15 @@ def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
     return [{"row": row, "verdict": verdict, "detail": detail} for row, verdict, detail in found]
 
 
+def count_forgotten(tables: Path, forgotten: Forgotten) -> int:
+    """Return how many of a plan's recipients were forgotten."""
+    with _pipeline(tables) as connection:
+        _load_forgotten(connection, forgotten)
+        recipients = quote_literal(str(tables / RECIPIENTS))
+        found = connection.execute(f"SELECT count(*) FROM {recipients} WHERE is_forgotten(phone)").fetchone()
+        return int((found or (0,))[0])
+
+
 def read_suppression(paths: Sequence[Path], *, region: str | None) -> frozenset[str]:
     """Return the phones of suppression lists as digits; both readings of an ambiguous one.
 
@@ -174,7 +187,26 @@ def _load_lists(connection: DuckDBPyConnection, lists: Lists, campaign: Campaign
     for pairs in lists.recent or () if cap else ():
         full = [phone for phone, messages in pairs if cap and messages >= cap.messages]
         _insert(connection, "capped", pa.table({"phone": pa.array(full, pa.string())}))
+    _load_forgotten(connection, lists.forgotten)
     return _load_suppression(connection, lists.suppression, campaign.recipient.region)
+
+
+def _load_forgotten(connection: DuckDBPyConnection, forgotten: Forgotten | None) -> None:
+    """Make `is_forgotten(phone)`. Where nobody was, no phone is hashed. The key stands in no SQL text."""
+    if forgotten is None or not forgotten.hashes:
+        connection.execute("CREATE MACRO is_forgotten(phone) AS false")
+        return
+    import pyarrow as pa
+
+    connection.execute("CREATE TABLE pads (inner_pad BLOB, outer_pad BLOB)")
+    connection.execute("INSERT INTO pads VALUES (?, ?)", list(pads(forgotten.key)))
+    connection.register("hashes", pa.table({"hash": pa.array(sorted(forgotten.hashes), pa.string())}))
+    connection.execute("CREATE TABLE forgotten AS FROM hashes")
+    connection.unregister("hashes")
+    hashed = keyed_hash_sql(
+        "phone", inner="(SELECT inner_pad FROM pads)", outer="(SELECT outer_pad FROM pads)"
+    )
+    connection.execute(f"CREATE MACRO is_forgotten(phone) AS {hashed} IN (SELECT hash FROM forgotten)")
 
 
 def _unread_note(lines: int) -> tuple[str, ...]:
@@ -275,6 +307,7 @@ def _gates(consent: str, consent_type: str) -> str:
     return f"""
         CASE
             WHEN _phone_reason IS NOT NULL THEN _phone_reason
+            WHEN is_forgotten(_phone) THEN '{FORGOTTEN}'
             WHEN NOT {_agrees(consent, consent_type)} THEN 'no_consent'
             WHEN _phone IN (SELECT phone FROM suppressed) THEN 'suppressed'
             WHEN _phone IN (SELECT phone FROM capped) AND _phone NOT IN (SELECT phone FROM taken)
@@ -322,8 +355,13 @@ def _part(connection: DuckDBPyConnection, folder: Path) -> None:
         SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, body, header, media, buttons
         FROM ({judged}) WHERE verdict IS NULL
     """
+    # A rejection of a forgotten person does not write the person down again.
     rejections = f"""
-        SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, written, verdict AS reason,
+        SELECT row,
+            CASE WHEN verdict <> '{FORGOTTEN}' THEN recipient_id END AS recipient_id,
+            CASE WHEN verdict <> '{FORGOTTEN}' THEN CAST(phone AS VARCHAR) END AS phone,
+            CASE WHEN verdict <> '{FORGOTTEN}' THEN written END AS written,
+            verdict AS reason,
             CASE WHEN verdict = 'bad_variable' THEN bad END AS detail
         FROM ({judged}) WHERE verdict IS NOT NULL
     """

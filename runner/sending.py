@@ -18,7 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from runner.campaign import Limit
-from runner.delivery import Answer, Delivery, Message, Outcome
+from runner.delivery import FORGOTTEN, Answer, Delivery, Message, Outcome, without_person
 from runner.departing import Clock, Departure, Pace
 from runner.errors import ExitCode, LedgerError
 from runner.masking import mask_phone
@@ -237,17 +237,28 @@ class _Run:
             await self._back_off(attempt, answer)
 
     async def _refuse(self, delivery: Delivery, rule: str) -> None:
-        """Close the account of someone who may no longer be messaged; nothing is sent."""
+        """Close the account of someone who may no longer be messaged; nothing is sent.
+
+        That of a forgotten person is closed without writing the person down again.
+        """
         answer = Answer(outcome=Outcome.REFUSED, rule=rule)
+        if rule == FORGOTTEN:
+            delivery = without_person(delivery, self._with.jitter.getrandbits(52))
         await self._intend(delivery)
         await self._with.journal.settle(delivery, answer)
         self._tally.barred += 1
         self._account(delivery, 0, answer)
 
     async def _send_once(self, delivery: Delivery, attempt: int) -> Answer | None:
-        """Slot, intent, send, outcome. None when the run stopped before this delivery was begun."""
+        """Slot, intent, send, outcome. None when nothing was sent: the run stopped, or a gate closed."""
         departure = await self._with.pace.take_turn()
         if not self._may_leave(departure):
+            return None
+        # Asked again: a turn may be minutes away, and nothing may stand between the answer and the intent.
+        barred = self._with.gate(delivery)
+        if barred is not None:
+            departure.give_up()
+            await self._refuse(delivery, barred)
             return None
         await self._intend(delivery)
         self._tally.in_flight += 1

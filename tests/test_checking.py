@@ -209,3 +209,10 @@ def test_every_comparison_is_made_even_when_the_first_has_failed():
         campaign=replace(CAMPAIGN, name="x"), template=TemplateError("gone"), moved=2, now=PLANNED.expires_at
     )
     assert len(found) == 4
+
+
+def test_a_plan_that_names_forgotten_people_is_stale():
+    broken = failed(compare(PLANNED, replace(TODAY, forgotten=2), rehearsal=True))
+    assert [(each.what, each.found) for each in broken] == [("ledger", "2 of its people have been forgotten")]
+    both = failed(compare(PLANNED, replace(TODAY, moved=1, forgotten=1), rehearsal=True))
+    assert "by another plan; 1 of its people have been forgotten" in both[0].found

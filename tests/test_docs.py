@@ -39,7 +39,7 @@ _NEVER_HERE = re.compile(
 #: Mappings whose keys are data: reasons, rules, answers.
 _DATA_KEYED = {
     *("rejected", "refused_by_rule", "answers", "document", "versions", "files"),
-    *("facts", "parameters", "receipts"),
+    *("facts", "parameters", "receipts", "details"),
     *("columns", "by_status", "by_reason", "matched_by", "unknown_statuses"),
 }
 
@@ -245,6 +245,15 @@ def test_the_gates_are_described_in_their_order():
     assert set(REASONS) <= words_in_code(text_of(ROOT / "README.ja.md"))
 
 
+def test_every_event_of_the_audit_log_is_described():
+    ledger = ROOT / "runner/ledger"
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted(ledger.glob("sql_*.py")))
+    noted = set(re.findall(r'audit\.append\(\s*"(\w+)"', code))
+    rows = re.findall(r"^\| `(\w+)` \|", section(ROOT / "docs/audit.md", "What is noted"), re.MULTILINE)
+    assert rows[0] == "event"
+    assert set(rows[1:]) == noted
+
+
 def test_the_rules_of_adas_answers_are_described_in_their_order():
     table = section(ROOT / "docs/concepts.md", "From answers")
     rows = re.findall(r"^\| `(\w+)` \|.*\| (\w+)(?:;[^|]*)? \|$", table, re.MULTILINE)
@@ -277,6 +286,7 @@ def test_every_json_document_is_described_key_by_key(
 ):
     monkeypatch.setenv("HOME", str(project.root))
     monkeypatch.delenv("TD_API_KEY", raising=False)
+    monkeypatch.setenv("RUNNER_FORGET_KEY", "f0" * 32)
     sandbox = start_sandbox(
         "--limit", "none", "--fault", "reset-after-accept:#1", "--fault", "error-in-200:#2"
     )
@@ -290,6 +300,9 @@ def test_every_json_document_is_described_key_by_key(
         "status": run("status", "--json"),
         "resolve": run("resolve", "promo", "--json"),
         "explain": run("explain", f"+{sandbox.messages()[0]['to']}", "--json"),
+        "forget": run("forget", f"+{sandbox.messages()[1]['to']}", "--yes", "--json"),
+        "audit verify": run("audit", "verify", "--json"),
+        "audit show": run("audit", "show", "--json"),
         "templates list": run("templates", "list", "--json"),
         "receipts import": run(*report(project, sandbox), "--json"),
         "log push": run("log", "push", "1", "--json"),

@@ -21,10 +21,11 @@ from runner.campaign import (
     Variable,
 )
 from runner.errors import SegmentError
+from runner.forgotten import Forgotten, keyed_hash
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
 from runner.rendering import compile_message
-from runner.screening import Lists, find_rows, read_suppression, sample_rows, screen
+from runner.screening import Lists, count_forgotten, find_rows, read_suppression, sample_rows, screen
 from runner.template import Template
 
 COLUMNS = ("id", "phone", "name", "consent")
@@ -438,3 +439,44 @@ def test_the_rows_of_one_phone_are_found_with_their_verdicts(tmp_path):
         {"row": 2, "verdict": "duplicate_phone", "detail": None},
     ]
     assert find_rows(tmp_path, C) == []
+
+
+# People who were forgotten
+
+
+def forgotten(*phones, key=b"k" * 32):
+    return Forgotten(key=key, hashes=frozenset(keyed_hash(key, phone) for phone in phones), last=len(phones))
+
+
+def test_whoever_was_forgotten_is_rejected_before_consent_and_not_written_down_again(tmp_path):
+    rows = [
+        ("1", "0812-3000-0001", "Ayu", "yes"),
+        ("2", B, "Budi", "yes"),
+        ("3", A, "Ayu again", "no"),
+        ("4", "hello", "Citra", "yes"),
+    ]
+    suppressed = tmp_path / "never.csv"
+    suppressed.write_text(f"{A}\n")
+    lists = Lists(suppression=[suppressed], taken=[[A]], forgotten=forgotten(A, C))
+
+    found = screened(tmp_path, rows, lists=lists)
+
+    assert verdicts(found) == ["forgotten", "to_send", "forgotten", "invalid_phone"]
+    assert found.rejected == {"invalid_phone": 1, "forgotten": 2}
+    rejected = pq.read_table(found.folder / REJECTIONS).to_pylist()
+    for row in rejected:
+        known = (row["recipient_id"], row["phone"], row["written"])
+        assert (known == (None, None, None)) is (row["reason"] == "forgotten")
+    assert find_rows(found.folder, A) == []
+
+
+@pytest.mark.parametrize("people", [None, forgotten(), forgotten(A, key=b"x" * 32)])
+def test_nobody_else_is_rejected_as_forgotten(tmp_path, people):
+    lists = Lists(forgotten=replace(people, key=b"k" * 32) if people else None)
+    assert verdicts(screened(tmp_path, [("1", A, "Ayu", "yes")], lists=lists)) == ["to_send"]
+
+
+def test_the_forgotten_among_a_plans_recipients_are_counted(tmp_path):
+    found = screened(tmp_path, [(n, phone, "Ayu", "yes") for n, phone in zip("123", (A, B, C), strict=True)])
+    assert count_forgotten(found.folder, forgotten(A, C, "6281230000009")) == 2
+    assert count_forgotten(found.folder, forgotten("6281230000009")) == 0

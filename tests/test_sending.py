@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from runner.campaign import Limit
-from runner.delivery import Answer, Delivery, DeliveryKey, Outcome, TextMessage
+from runner.delivery import Answer, Delivery, DeliveryKey, Outcome, TextMessage, is_forgotten
 from runner.departing import Pace
 from runner.errors import ExitCode, LedgerError
 from runner.pacing import PaceState
@@ -292,3 +292,28 @@ def test_latency_is_hidden_without_a_rate():
 )
 def test_the_exit_code_says_how_a_run_ended(tally, stop, expected):
     assert exit_code_of(tally, stop) is expected
+
+
+def test_the_gate_is_asked_again_when_the_turn_has_come():
+    world, events, late = World(), [], deliveries(12)[10].key.phone
+
+    def forgotten_on_the_way(delivery):
+        return "forgotten" if delivery.key.phone == late and len(world.arrivals) >= 5 else None
+
+    tally = world.send_all(12, gate=forgotten_on_the_way, events=events, max_in_flight=12)
+
+    assert (tally.accepted, tally.refused, tally.barred, tally.remaining) == (11, 1, 1, 0)
+    assert ("send", late) not in world.log
+
+
+def test_a_forgotten_persons_account_is_closed_without_writing_them_down():
+    world, events, somebody = World(), [], deliveries(3)[1].key.phone
+    tally = world.send_all(
+        3, gate=lambda each: "forgotten" if each.key.phone == somebody else None, events=events
+    )
+    assert (tally.accepted, tally.refused) == (2, 1)
+    assert all(phone != somebody for _, phone in world.log)
+    (closed,) = [event for event in events if event.answer.rule == "forgotten"]
+    assert (closed.delivery.recipient_id, closed.attempt) == ("", 0)
+    assert int(closed.delivery.key.phone) < 0
+    assert is_forgotten(closed.delivery.key.phone)

@@ -6,9 +6,8 @@ import asyncio
 import gc
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
     from runner.applying import Report
     from runner.checking import Today
     from runner.cli.watching import ApplyWatcher
-    from runner.delivery import Delivery
-    from runner.ledger.interface import Counts, Holder, LedgerReader
+    from runner.ledger.interface import Counts, Holder
     from runner.providers.interface import Provider
     from runner.sending import Halt, Limits
     from runner.template import Template
@@ -173,7 +171,7 @@ def _apply_plan(
             failure, code = RunnerError("ended at once: what was in flight is unknown"), ExitCode.INTERRUPTED
         else:
             watcher.ended(report)
-            return report.exit_code, _report_document(report)
+            return report.exit_code, {**_report_document(report), "audit_head": watcher.audit_head}
         output.report(failure)
         watcher.failed(failure, code)
         accounts = _accounts(plan, _counts_so_far(workplace, plan))
@@ -213,6 +211,7 @@ def _tuned_interpreter() -> Iterator[None]:
 
 async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWatcher) -> Report:
     from runner.applying import Apply, apply_plan
+    from runner.cli.gates import kept_open, open_forgotten_gate, send_gate
     from runner.ledger.journal import ledger_thread
     from runner.sending import Halt
 
@@ -221,27 +220,39 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
     halt = Halt()
     with plan_file.extracted_tables(path, workplace.workspace) as tables, _stopped_by_signals(halt):
         async with ledger_thread(workplace.project.ledger, workplace.project.root) as ledger, provider:
-            return await apply_plan(
-                Apply(
-                    plan=plan,
-                    tables=tables,
-                    ledger=ledger,
-                    carrier=provider,
-                    clock=workplace.clock,
-                    holder=_holder(),
-                    halt=halt,
-                    limits=_limits(workplace, plan, campaign),
-                    watcher=watcher,
-                    today=lambda moved: _today(workplace, plan, campaign, provider, moved),
-                    gate=await ledger.call(lambda led: _gate(workplace, campaign, led)),
-                    rate=workplace.sending_rate(plan.provider),
-                    rehearsal=workplace.rehearsal,
-                )
+            forgotten = await ledger.call(open_forgotten_gate)
+            apply = Apply(
+                plan=plan,
+                tables=tables,
+                ledger=ledger,
+                carrier=provider,
+                clock=workplace.clock,
+                holder=_holder(),
+                halt=halt,
+                limits=_limits(workplace, plan, campaign),
+                watcher=watcher,
+                today=lambda moved: _today(
+                    workplace, plan, campaign, provider, moved, forgotten.count_in(tables)
+                ),
+                gate=await ledger.call(lambda led: send_gate(workplace, campaign, forgotten, led)),
+                rate=workplace.sending_rate(plan.provider),
+                rehearsal=workplace.rehearsal,
             )
+            try:
+                async with kept_open(forgotten, ledger, halt):
+                    return await apply_plan(apply)
+            finally:
+                with suppress(LedgerError):
+                    watcher.note_head(await ledger.call(lambda led: led.audit_head()))
 
 
 async def _today(
-    workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError, provider: Provider, moved: int
+    workplace: Workplace,
+    plan: Plan,
+    campaign: Campaign | RunnerError,
+    provider: Provider,
+    moved: int,
+    forgotten: int,
 ) -> Today:
     """Load the world of now; what cannot be loaded is part of the comparison."""
     from runner.checking import Today
@@ -253,6 +264,7 @@ async def _today(
         provider=workplace.provider_settings(plan.provider),
         provider_is_local=workplace.is_local(plan.provider),
         moved=moved,
+        forgotten=forgotten,
     )
 
 
@@ -292,37 +304,6 @@ def _limits(workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError) 
         max_failed=campaign.guards.max_failed,
         closes_at=closing.timestamp() if closing and not workplace.rehearsal else None,
     )
-
-
-def _gate(
-    workplace: Workplace, campaign: Campaign | RunnerError, ledger: LedgerReader
-) -> Callable[[Delivery], str | None]:
-    """Return the gate at send time: who got on a never-message list, or to the cap, since the plan.
-
-    A campaign that cannot be loaded any more is refused before anybody comes to the gate.
-    """
-    if isinstance(campaign, RunnerError):
-        return lambda _: None
-    from runner.screening import read_suppression
-
-    suppressed = read_suppression(workplace.project.suppression, region=campaign.recipient.region)
-    capped = _capped(campaign, ledger)
-
-    def barred(delivery: Delivery) -> str | None:
-        if delivery.key.phone in suppressed:
-            return "suppressed"
-        return "frequency_cap" if delivery.key.phone in capped else None
-
-    return barred
-
-
-def _capped(campaign: Campaign, ledger: LedgerReader) -> frozenset[str]:
-    """Return the phones that have had as many messages as the campaign's frequency cap allows."""
-    cap = campaign.guards.frequency_cap
-    if cap is None:
-        return frozenset()
-    recent = ledger.recent(time.time() - cap.per.total_seconds())
-    return frozenset(phone for batch in recent for phone, messages in batch if messages >= cap.messages)
 
 
 def _holder() -> Holder:

@@ -11,13 +11,14 @@ import click
 
 from runner import plan_file
 from runner.cli import output
+from runner.cli.forgotten import forgotten_people
 from runner.cli.workplace import Workplace, open_workplace
 from runner.errors import PlanFileError, UsageError
 from runner.masking import mask_phone
 from runner.reports.wording import REASONS
 
 if TYPE_CHECKING:
-    from runner.ledger.interface import DeliveryHistory
+    from runner.ledger.interface import DeliveryHistory, LedgerReader
 
 
 @click.command(name="explain")
@@ -30,25 +31,44 @@ def command(phone: str, region: str | None, as_json: bool, sandbox: bool) -> Non
     from runner.ledger import open_ledger
 
     with open_workplace(rehearsal=sandbox) as workplace:
-        digits = _read(phone, region)
-        suppressed = digits in _suppressed(workplace, region)
-        planned = list(_in_plans(workplace, digits))
+        digits = read_digits(phone, region)
         ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
         with closing(ledger):
-            messages = [_message(history) for history in ledger.history(digits)]
-    document = {
-        "phone": mask_phone(digits),
-        "suppressed": suppressed,
-        "plans": planned,
-        "messages": messages,
-    }
+            document = _document(workplace, ledger, digits, region)
     if as_json:
         output.show_json(document)
+    elif document["forgotten"]:
+        output.show(f"{document['phone']}  forgotten")
     else:
         _show(document)
 
 
-def _read(phone: str, region: str | None) -> str:
+def _document(workplace: Workplace, ledger: LedgerReader, digits: str, region: str | None) -> dict[str, Any]:
+    """Return what is known of a phone; of a forgotten one, that it is forgotten, and nothing else."""
+    forgotten = _is_forgotten(ledger, digits)
+    if forgotten:
+        return {"phone": mask_phone(digits), "forgotten": True}
+    return {
+        "phone": mask_phone(digits),
+        "forgotten": forgotten,
+        "suppressed": digits in suppressed_phones(workplace, region),
+        "plans": list(_in_plans(workplace, digits)),
+        "messages": [_message(history) for history in ledger.history(digits)],
+    }
+
+
+def _is_forgotten(ledger: LedgerReader, digits: str) -> bool | None:
+    """Tell whether a phone was forgotten; None, and why on stderr, when the key here does not tell."""
+    try:
+        people = forgotten_people(ledger)
+    except UsageError as error:
+        output.report(error)
+        return None
+    return people is not None and people.knows(digits)
+
+
+def read_digits(phone: str, region: str | None) -> str:
+    """Return a phone as a person wrote it, as digits; UsageError, which does not repeat it, if it is none."""
     from runner.phone import read_phone
 
     reading = read_phone(phone, region=region)
@@ -58,7 +78,8 @@ def _read(phone: str, region: str | None) -> str:
     return reading.readings[0]
 
 
-def _suppressed(workplace: Workplace, region: str | None) -> frozenset[str]:
+def suppressed_phones(workplace: Workplace, region: str | None) -> frozenset[str]:
+    """Return the phones on the project's never-message lists, as digits."""
     from runner.screening import read_suppression
 
     return read_suppression(workplace.project.suppression, region=region)

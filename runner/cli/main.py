@@ -28,6 +28,8 @@ _COMMANDS = {
     "status": ("status", "Show what became of every campaign's messages."),
     "resolve": ("resolve", "Settle deliveries whose outcome is unknown, by a person's word."),
     "explain": ("explain", "Show every gate and message of one person."),
+    "forget": ("forget", "Erase a person everywhere, and never message them again."),
+    "audit": ("audit", "Show who did what, and check that nobody changed the record."),
     "log": ("log", "Push a run's log to Treasure Data or a file, once more if need be."),
     "receipts": ("receipts", "Import what the provider reports: sent, delivered, read, failed."),
     "templates": ("templates", "List the provider's message templates."),

@@ -80,6 +80,7 @@ def plan_campaign(
 
     What is `given` may be for other campaigns too.
     """
+    from runner.cli.forgotten import forgotten_people
     from runner.ledger import open_ledger
     from runner.planning import Circumstances, make_plan
     from runner.segments import segment_source
@@ -112,6 +113,7 @@ def plan_campaign(
                 git=git_state(workplace.project.root),
                 versions=versions(),
                 suppression=workplace.project.suppression,
+                forgotten=forgotten_people(ledger),
                 parameters=parameters,
                 occurrence_at=given.occurrence_at,
             ),

@@ -16,7 +16,7 @@ import click
 
 from runner.cli import output
 from runner.cli.td_options import td_options
-from runner.cli.workplace import TdFlags, Workplace, open_workplace
+from runner.cli.workplace import TdFlags, Workplace, open_workplace, user_name
 from runner.errors import ExitCode, LogError, Refusal, UsageError
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _record(workplace: Workplace, prepared: Import) -> _Recorded:
     from runner.receipts.importing import record
 
     with closing(_ledger(workplace, read_only=False)) as ledger:
-        receipts = record(prepared, ledger, workplace.clock.now())
+        receipts = record(prepared, ledger, workplace.clock.now(), by=user_name())
         pushed: list[Pushed] = []
         try:
             for one in push_logs_of(workplace, ledger, prepared.occurrences()):

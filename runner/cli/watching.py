@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from runner.applying import Report
+    from runner.audit_chain import Head
     from runner.checking import Comparison
     from runner.cli.workplace import Workplace
     from runner.plan import Plan
@@ -45,6 +46,7 @@ class ApplyWatcher:
         self._began_at = 0.0
         self._said_at = 0.0
         self._sent = 0
+        self.audit_head: str | None = None
 
     def __enter__(self) -> ApplyWatcher:
         return self
@@ -99,6 +101,10 @@ class ApplyWatcher:
             )
         self._advance(tally)
 
+    def note_head(self, head: Head) -> None:
+        """Take down where the audit log ended, to be held against it later."""
+        self.audit_head = str(head)
+
     def ended(self, report: Report) -> None:
         """Print the final accounts and, where something is left, what to do next."""
         counts = report.counts
@@ -111,6 +117,7 @@ class ApplyWatcher:
             remaining=report.remaining,
             stop=stop,
             exit_code=int(report.exit_code),
+            audit_head=self.audit_head,
         )
         self._stack.close()
         if report.run is None:
@@ -119,10 +126,13 @@ class ApplyWatcher:
             output.say(line)
         if report.run is not None:
             output.say(f"  each message's outcome: {output.shown(self._log_path(report.run))}")
+            output.say(f"  audit head: {self.audit_head}")
 
     def failed(self, error: RunnerError, exit_code: ExitCode) -> None:
         """Note in the run log, if the run began, that it ended with `error`."""
-        self._write("run_failed", error=error.message, exit_code=int(exit_code))
+        self._write("run_failed", error=error.message, exit_code=int(exit_code), audit_head=self.audit_head)
+        if self._log is not None:
+            output.say(f"  audit head: {self.audit_head}")
 
     def _log_path(self, run: int) -> Path:
         name = f"{self._plan.campaign}.{self._plan.occurrence}.{run}.jsonl"

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from runner.audit_chain import Entry, Head
 from runner.delivery import State
 from runner.errors import LedgerError
 from runner.ledger.records import (
     Counts,
     DeliveryHistory,
     DeliveryRecord,
+    Erased,
     Event,
     Holder,
+    ImportedFile,
     Intent,
     LockRecord,
     LockToken,
@@ -35,8 +38,10 @@ __all__ = [
     "Counts",
     "DeliveryHistory",
     "DeliveryRecord",
+    "Erased",
     "Event",
     "Holder",
+    "ImportedFile",
     "Intent",
     "Ledger",
     "LedgerReader",
@@ -147,6 +152,30 @@ class LedgerReader(Protocol):
         """
         ...
 
+    def audit(self) -> Iterator[list[Entry]]:
+        """Yield the audit log in its order, in batches of at most 10,000 entries."""
+        ...
+
+    def audit_head(self) -> Head:
+        """Return where the audit log ends."""
+        ...
+
+    def last_forgotten(self) -> int:
+        """Return a number that grows with every person forgotten; 0 when nobody was."""
+        ...
+
+    def forgotten(self) -> Iterator[list[str]]:
+        """Yield, in batches of at most 10,000, the keyed hashes of the people who were forgotten."""
+        ...
+
+    def forget_proof(self) -> str | None:
+        """Return what tells the key of those hashes from another; None when nobody was forgotten."""
+        ...
+
+    def applying(self, seen_by: Holder, now: float) -> list[str]:
+        """Return the locks of the applies that are going on, as `seen_by` can tell."""
+        ...
+
 
 class Locks(Protocol):
     """Who may apply an occurrence: one process at a time."""
@@ -242,11 +271,14 @@ class Ledger(LedgerReader, Locks, PaceRows, Protocol):
         """
         ...
 
-    def record_receipts(self, receipts: Sequence[Receipt], now: float) -> int:
+    def record_receipts(
+        self, receipts: Sequence[Receipt], now: float, *, imported: ImportedFile | None = None
+    ) -> int:
         """Record what the provider told of deliveries; return how many of the receipts moved something.
 
         One that goes no further than what is known moves nothing, nor does one of a delivery that is not
-        there. A delivery that was `unknown`, or to be sent again, was sent: it becomes `accepted`.
+        there. A delivery that was `unknown`, or to be sent again, was sent: it becomes `accepted`. The audit
+        log notes the file that they were imported from.
         """
         ...
 
@@ -256,4 +288,22 @@ class Ledger(LedgerReader, Locks, PaceRows, Protocol):
 
     def mark_logged(self, target: str, run: int, number: int, now: float) -> None:
         """Record that a batch of `target` is where it belongs."""
+        ...
+
+    def forget(self, keyed_hash: str, proof: str, by: Holder, now: float) -> bool:
+        """Keep the keyed hash of a person who is never to be messaged again; False when it is kept already.
+
+        UsageError when `proof` is not of the key by which others were forgotten.
+        """
+        ...
+
+    def erase(self, phone: str, by: Holder, now: float) -> Erased | None:
+        """Erase the person from every delivery to a phone, and from what became of it; the counts stay.
+
+        None, and nothing is erased, while a run that goes on waits for the answer to a message to them.
+        """
+        ...
+
+    def wipe(self) -> bool:
+        """Remove what is left of erased rows in the database's free space; False while others use it."""
         ...

@@ -188,6 +188,24 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFile:
+    """A report whose receipts are recorded: its SHA-256, who imported it, and its accounts by name."""
+
+    digest: str
+    by: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """How many rows of a person were erased: they stay, and count, without the person."""
+
+    deliveries: int
+    events: int
+    resolutions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDelivery:
     """A delivery that a receipt may be about; `sender` is empty where its plan did not say."""
 

@@ -17,9 +17,11 @@ from runner.delivery import Answer, DeliveryKey, Outcome, State
 from runner.errors import LedgerError, UsageError
 from runner.ledger import sql_rows as rows
 from runner.ledger.interface import Intent, LockToken, Settlement, lock_name
+from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_reading import Reading
 from runner.ledger.store import Row, Store
+from runner.masking import mask_phones_in
 
 _INTERRUPTED = Answer(
     outcome=Outcome.UNKNOWN, rule="interrupted", detail="the run ended before an answer was recorded"
@@ -54,6 +56,7 @@ class Deliveries:
         self._store = store
         self._locks = locks
         self._reading = reading
+        self._audit = Audit(store)
         self._scopes: dict[int, _Scope] = {}
 
     def commit(
@@ -108,6 +111,10 @@ class Deliveries:
             found = self._store.rows("open_unknown", occurrence_id=occurrence_id, phone=phone)
             self.move(occurrence_id, found, State.UNKNOWN, answer, now)
             self.trace(occurrence_id, found, to=to, by=by, note=note, now=now)
+            if found:
+                settled = {"campaign": campaign, "occurrence": occurrence, "to": to.value}
+                told = {"deliveries": len(found), "everyone": phone is None, "note": mask_phones_in(note)}
+                self._audit.append("settled_by_hand", at=now, actor=by, details=settled | told)
         return len(found)
 
     def move(

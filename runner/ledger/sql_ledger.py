@@ -12,8 +12,10 @@ from typing import Any
 
 from runner.errors import LedgerError
 from runner.ledger import sql_rows as rows
-from runner.ledger.interface import Holder, LockToken, PlanRecord
+from runner.ledger.interface import Counts, Holder, LockToken, PlanRecord, RunRecord
+from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_deliveries import Deliveries
+from runner.ledger.sql_forgetting import Forgetting
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_logs import LogBatches
 from runner.ledger.sql_pace import SenderPaces
@@ -35,6 +37,7 @@ class SqlLedger:
         reading = Reading(store, locks)
         deliveries = Deliveries(store, locks, reading)
         logs, paces = LogBatches(store), SenderPaces(store)
+        self._audit = Audit(store)
         self.close = store.close
 
         self.identity = reading.identity
@@ -67,6 +70,19 @@ class SqlLedger:
         self.record_receipts = Receipts(store, deliveries).record_receipts
         self.cut_log = logs.cut_log
         self.mark_logged = logs.mark_logged
+        self._answer_for(Forgetting(store, locks))
+
+    def _answer_for(self, forgetting: Forgetting) -> None:
+        """Add what is said of deeds and of forgotten people."""
+        self.audit = self._audit.audit
+        self.audit_head = self._audit.audit_head
+        self.last_forgotten = forgetting.last_forgotten
+        self.forgotten = forgetting.forgotten
+        self.forget_proof = forgetting.forget_proof
+        self.applying = forgetting.applying
+        self.forget = forgetting.forget
+        self.erase = forgetting.erase
+        self.wipe = forgetting.wipe
 
     def register_plan(
         self,
@@ -104,9 +120,44 @@ class SqlLedger:
             self._store.run("move_generation", {"occurrence_id": occurrence_id})
             self._store.run("mark_applied", {"plan_id": plan_id, "now": now})
             ((run,),) = self._store.rows("add_run", plan_id=plan_id, now=now, **asdict(holder))
+            plan = rows.plan(self._store.rows("plan", digest=digest)[0])
+            self._audit.append(
+                "plan_applied", at=now, actor=holder.owner, details=_applied(run, plan, holder)
+            )
         return int(run)
 
     def end_run(self, run: int, exit_code: int, now: float) -> None:
         """Record the end of a run."""
         with self._store.transaction():
             self._store.run("mark_ended", {"run": run, "exit_code": int(exit_code), "now": now})
+            found = self._store.row("run_record", run=run)
+            if found is not None:
+                record = rows.run(found)
+                details = _ended(record, self.counts(record.digest))
+                self._audit.append("run_ended", at=now, actor=record.holder.owner, details=details)
+
+
+def _applied(run: int, plan: PlanRecord, holder: Holder) -> dict[str, object]:
+    """Return what the audit log says of the start of a run."""
+    context = plan.details.get("context") or {}
+    return {
+        "run": run,
+        "campaign": plan.campaign,
+        "occurrence": plan.occurrence,
+        "plan": plan.digest,
+        "to_send": plan.to_send,
+        "host": holder.host,
+        "git": context.get("git"),
+    }
+
+
+def _ended(run: RunRecord, counts: Counts) -> dict[str, object]:
+    """Return what the audit log says of the end of a run; counts are of its whole plan."""
+    return {
+        "run": run.id,
+        "plan": run.digest,
+        "exit_code": run.exit_code,
+        "accepted": counts.accepted,
+        "refused": counts.refused,
+        "unknown": counts.unknown,
+    }

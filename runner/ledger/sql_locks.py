@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from runner.errors import Refusal
 from runner.ledger import sql_rows as rows
 from runner.ledger.interface import STALE_AFTER, Holder, LockLost, LockRecord, LockToken
+from runner.ledger.sql_audit import Audit
 from runner.ledger.store import Store
 
 
@@ -25,6 +26,7 @@ class SqlLocks:
     def __init__(self, store: Store, is_gone: Callable[[Holder, Holder], bool | None]) -> None:
         self._store = store
         self._is_gone = is_gone
+        self._audit = Audit(store)
 
     def acquire(self, name: str, holder: Holder, now: float) -> LockToken:
         """Take a lock that is free, or whose holder is gone; else raise Refusal, which says who holds it."""
@@ -39,6 +41,9 @@ class SqlLocks:
                 )
             self._store.run("drop_stale_lock", {"name": name})
             ((number,),) = self._store.rows("add_lock", name=name, now=now, **asdict(holder))
+            if held is not None:
+                taken = {"lock": name, "from": asdict(held.holder), "by": asdict(holder)}
+                self._audit.append("lock_taken_over", at=now, actor=holder.owner, details=taken)
         return LockToken(name=name, number=int(number))
 
     def heartbeat(self, token: LockToken, now: float) -> None:
@@ -59,6 +64,13 @@ class SqlLocks:
                 f"{token.name}: another process has taken over; this one recorded and sent nothing more",
                 hint="look at `runner status`: the other process goes on with this plan",
             )
+
+    def held(self, seen_by: Holder, now: float) -> list[str]:
+        """Return the names of the locks whose holders still run, as far as `seen_by` can tell."""
+        now = self._clock(now)
+        names = [name for (name,) in self._store.rows("held_locks")]
+        records = [(name, self.holder_of(name)) for name in names]
+        return [name for name, record in records if record and not self._is_stale(record, seen_by, now)]
 
     def holder_of(self, name: str) -> LockRecord | None:
         """Return who holds a lock, or None."""

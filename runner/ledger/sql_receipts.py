@@ -10,7 +10,8 @@ from itertools import groupby
 from runner import quick_json
 from runner.delivery import Answer, Outcome, ReceiptStatus, State
 from runner.ledger import sql_rows as rows
-from runner.ledger.interface import Receipt
+from runner.ledger.interface import ImportedFile, Receipt
+from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_deliveries import Changes, Deliveries
 from runner.ledger.store import Row, Store
 
@@ -73,19 +74,23 @@ class Receipts:
     def __init__(self, store: Store, deliveries: Deliveries) -> None:
         self._store = store
         self._deliveries = deliveries
+        self._audit = Audit(store)
 
-    def record_receipts(self, receipts: Sequence[Receipt], now: float) -> int:
+    def record_receipts(
+        self, receipts: Sequence[Receipt], now: float, *, imported: ImportedFile | None = None
+    ) -> int:
         """Record what the provider told of deliveries; return how many of the receipts moved something.
 
         They are recorded in transactions of 1,000: after an error some may be on disk, and move nothing when
-        they come again.
+        they come again. The audit log has `imported` from the first of them on.
         """
         moved = 0
         for start in range(0, len(receipts), _AT_ONCE):
-            moved += self._record(receipts[start : start + _AT_ONCE], now)
+            noted = imported if start == 0 else None
+            moved += self._record(receipts[start : start + _AT_ONCE], now, noted)
         return moved
 
-    def _record(self, receipts: Sequence[Receipt], now: float) -> int:
+    def _record(self, receipts: Sequence[Receipt], now: float, imported: ImportedFile | None) -> int:
         listed = _listed(receipts)
         with self._store.transaction():
             self._store.hold([found[0] for found in self._store.rows("occurrences_of", receipts=listed)])
@@ -94,6 +99,9 @@ class Receipts:
             self._settle(moves.settling, now)
             self._write(moves.further, listed if len(moves.further) == len(receipts) else None)
             self._deliveries.count(moves.changes)
+            if imported is not None:
+                file = {"file_sha256": imported.digest, **imported.counts}
+                self._audit.append("receipts_imported", at=now, actor=imported.by, details=file)
         return moved
 
     def _standing(self, listed: str) -> dict[int, _Standing]:

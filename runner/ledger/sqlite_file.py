@@ -24,6 +24,7 @@ _SETTINGS = (
     "PRAGMA journal_mode = WAL",  # readers never wait for the writer, nor the writer for them
     "PRAGMA synchronous = FULL",  # a commit is on disk before it returns: the whole promise rests on it
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what is erased is overwritten, not only unlinked
 )
 
 #: What SQLite says (a part of its message, in lower case), what that means here, and what to do.
@@ -94,6 +95,21 @@ class SqliteFile:
     def run_all(self, name: str, parameters: Sequence[Parameters]) -> None:
         """Run a statement inside a transaction, once for each set of parameters."""
         self._connection.executemany(self._sql[name], parameters)
+
+    def wipe(self, name: str) -> bool:
+        """Write the file anew and empty its WAL: only then is nothing left of rows that moved before.
+
+        False while another process uses the file: then some of it may be left.
+        """
+        with translated(self._path):
+            try:
+                self._connection.execute(self._sql[name])
+                is_busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                return False
+        return not is_busy
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - whatever SQLite can hold
         """Return all rows of a query."""

@@ -20,6 +20,14 @@ SELECT 1 FROM locks WHERE name = :name AND number = :number FOR KEY SHARE
 -- Let nobody else take a lock until the transaction ends.
 LOCK TABLE locks IN SHARE ROW EXCLUSIVE MODE
 
+-- name: lock_the_audit
+-- Let nobody else add to the audit log until the transaction ends.
+LOCK TABLE audit IN EXCLUSIVE MODE
+
+-- name: wipe
+-- Remove what is left of erased rows.
+VACUUM deliveries, events, resolutions
+
 -- name: pace
 -- Find a sender's pace, the time by which it goes, read once the row is ours, and when the transaction was asked for.
 WITH ours AS MATERIALIZED (

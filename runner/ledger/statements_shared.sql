@@ -246,3 +246,63 @@ WHERE sender = :sender
 -- Begin a sender's pace, unless it is there.
 INSERT INTO senders (sender, tat, seen_at, widest, widest_until) VALUES (:sender, 0, 0, 0, 0)
 ON CONFLICT (sender) DO NOTHING
+
+-- name: audit_head
+-- Find where the audit log ends.
+SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1
+
+-- name: add_audit
+-- Add an entry to the audit log.
+INSERT INTO audit (number, at, event, actor, details, previous, hash)
+VALUES (:number, :at, :event, :actor, :details, :previous, :hash)
+
+-- name: audit
+-- List the audit log.
+SELECT number, at, event, actor, details, previous, hash FROM audit ORDER BY number
+
+-- name: held_locks
+-- List the locks that are held.
+SELECT name FROM locks ORDER BY name
+
+-- name: last_forgotten
+-- Find the number of whoever was forgotten last; 0 when nobody was.
+SELECT coalesce(max(number), 0) FROM forgotten
+
+-- name: forgotten
+-- List the keyed hashes of the people who were forgotten.
+SELECT keyed_hash FROM forgotten ORDER BY number
+
+-- name: add_forgotten
+-- Keep the keyed hash of a person, unless it is there.
+INSERT INTO forgotten (keyed_hash, at) VALUES (:keyed_hash, :now) ON CONFLICT (keyed_hash) DO NOTHING
+
+-- name: forget_proof
+-- Find what tells the right key from a wrong one.
+SELECT proof FROM forget_key
+
+-- name: set_forget_proof
+-- Keep what tells the right key, unless one is kept.
+INSERT INTO forget_key (id, proof) VALUES (1, :proof) ON CONFLICT (id) DO NOTHING
+
+-- name: occurrences_to
+-- List the occurrences that have a delivery to a phone, and where it stands: one look-up in each.
+SELECT occurrences.id, campaign, occurrence, state FROM deliveries
+JOIN occurrences ON occurrences.id = deliveries.occurrence_id
+WHERE deliveries.occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
+ORDER BY occurrences.id
+
+-- name: erase_events
+-- Erase whom the events of a phone's deliveries are about.
+UPDATE events SET recipient_id = '', message_id = NULL, detail = NULL
+WHERE delivery_id IN (
+    SELECT id FROM deliveries WHERE occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
+)
+
+-- name: erase_deliveries
+-- Erase whom a phone's deliveries were for. In its place is a number below zero, which is nobody's.
+UPDATE deliveries SET phone = '-' || id, recipient_id = '', message_id = NULL, detail = NULL
+WHERE occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
+
+-- name: erase_resolutions
+-- Erase whom settlements were about, and what was noted of them.
+UPDATE resolutions SET phone = '', note = '' WHERE phone = :phone

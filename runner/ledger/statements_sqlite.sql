@@ -14,6 +14,14 @@ SELECT 1 FROM locks WHERE name = :name AND number = :number
 -- Let nobody else take a lock until the transaction ends; it holds the whole file already.
 SELECT 1
 
+-- name: lock_the_audit
+-- Let nobody else add to the audit log until the transaction ends; it holds the whole file already.
+SELECT 1
+
+-- name: wipe
+-- Write the file anew, without what is left of erased rows in its free space.
+VACUUM
+
 -- name: pace
 -- Find a sender's pace, the time by which it goes, and when it was asked for: both the caller's.
 SELECT tat, seen_at, widest, widest_until, :now, :now FROM senders WHERE sender = :sender

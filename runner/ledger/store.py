@@ -54,6 +54,13 @@ class Store(Protocol):
         """Run a statement inside a transaction, once for each set of parameters."""
         ...
 
+    def wipe(self, name: str) -> bool:
+        """Remove what is left of erased rows in the database's free space; False while others use it.
+
+        It runs a statement outside of any transaction.
+        """
+        ...
+
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - what a column can hold
         """Return all rows of a query."""
         ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from runner.delivery import is_forgotten
 from runner.logs.interface import Happening, LoggedRun, Row
 
 
@@ -63,8 +64,13 @@ def rows_of(run: LoggedRun, happenings: Iterable[Happening]) -> list[Row]:
 def _of_event(run: LoggedRun, event: Happening) -> Row:
     """Return the values that differ from row to row. A phone stays text: a number would lose its zeros.
 
+    A row of somebody who was forgotten says nothing of the person.
     Sources: reference/treasure-data.md §1.8 (what becomes of phones), §8 (an explicit `time`).
     """
+    person: Row = (event.recipient_id, event.key.phone)
+    message_id, detail = event.message_id, event.detail
+    if is_forgotten(event.key.phone):
+        person, message_id, detail = (None, None), None, None
     return (
         math.floor(event.at),
         f"{run.ledger}-{event.number}",
@@ -74,15 +80,14 @@ def _of_event(run: LoggedRun, event: Happening) -> Row:
         run.occurrence,
         event.plan,
         event.run,
-        event.recipient_id,
-        event.key.phone,
+        *person,
         event.event,
         event.rule,
         event.attempt,
-        event.message_id,
+        message_id,
         event.http_status,
         event.code,
-        event.detail,
+        detail,
         float(event.intent_at),
         float(event.at),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -49,3 +49,40 @@ def open_run_log(path: Path) -> Iterator[RunLog]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab", buffering=_BUFFER) as stream:
         yield RunLog(stream)
+
+
+def redact_run_log(path: Path, masked: str, message_ids: Collection[str]) -> int:
+    """Take a person out of the lines of the run log at `path`; return how many lines that were.
+
+    A line is about the person by one of `message_ids`, or, without any id, by the `masked` phone. Lines keep
+    their lengths, and are written in place: an apply that goes on may be adding to the file.
+    """
+    wanted = masked.encode()
+    count = 0
+    with path.open("r+b") as stream:
+        place = 0
+        for line in stream:
+            if wanted in line:
+                changed = _redacted(line, masked, message_ids)
+                if changed is not None:
+                    os.pwrite(stream.fileno(), changed, place)
+                    count += 1
+            place += len(line)
+        os.fsync(stream.fileno())
+    return count
+
+
+def _redacted(line: bytes, masked: str, message_ids: Collection[str]) -> bytes | None:
+    """Return a line without its person, as long as before; None for a line about somebody else."""
+    text = line.rstrip(b"\r\n")
+    end = line[len(text) :]
+    try:
+        event = quick_json.decode(text)
+    except ValueError:
+        return b" " * len(text) + end  # cut short by a kill: nobody can say whom it was about
+    if not isinstance(event, dict) or event.get("phone") != masked:
+        return None
+    if event.get("message_id") is not None and event["message_id"] not in message_ids:
+        return None
+    cleared = quick_json.encode({**event, "phone": None, "message_id": None, "detail": None})
+    return cleared.ljust(len(text)) + end

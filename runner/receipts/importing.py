@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.delivery import ReceiptStatus
 from runner.errors import RunnerError
-from runner.ledger.interface import OpenDelivery, Receipt
+from runner.ledger.interface import ImportedFile, OpenDelivery, Receipt
+from runner.plan_file import sha256_of_file
 from runner.receipts.csv_file import Layout, find_layout
 from runner.receipts.mapping import ColumnMapping, choose_columns, supplied
 from runner.receipts.matching import load_deliveries, match_rows, needed_span
@@ -67,8 +68,10 @@ class Deliveries(Protocol):
 class ReceiptBook(Protocol):
     """What the import writes to a ledger."""
 
-    def record_receipts(self, receipts: Sequence[Receipt], now: float) -> int:
-        """Record receipts; return how many moved something."""
+    def record_receipts(
+        self, receipts: Sequence[Receipt], now: float, *, imported: ImportedFile | None = None
+    ) -> int:
+        """Record receipts, and once that this file was imported; return how many moved something."""
         ...
 
 
@@ -223,12 +226,25 @@ def open_import(
         )
 
 
-def record(prepared: Import, ledger: ReceiptBook, now: float) -> int:
+def record(prepared: Import, ledger: ReceiptBook, now: float, *, by: str) -> int:
     """Record what is new, in batches, each durable; return how many receipts moved something.
 
-    Cut off on the way, the same import goes on: what is recorded is unchanged then.
+    The first batch notes in the audit log which file it was, and who (`by`) imported it. Cut off on the way,
+    the same import goes on: what is recorded is unchanged then.
     """
-    return sum(ledger.record_receipts(batch, now) for batch in prepared.receipts())
+    moved = 0
+    imported: ImportedFile | None = _imported(prepared, by)
+    for batch in prepared.receipts():
+        moved += ledger.record_receipts(batch, now, imported=imported)
+        imported = None
+    return moved
+
+
+def _imported(prepared: Import, by: str) -> ImportedFile:
+    accounts = prepared.accounts
+    verdicts = {name: getattr(accounts, name) for name in VERDICTS}
+    counts = {"lines": accounts.lines, **verdicts, "unknown_settled": accounts.settles}
+    return ImportedFile(digest=sha256_of_file(prepared.file.path), by=by, counts=counts)
 
 
 def _account(connection: DuckDBPyConnection, reading: Reading, now: float) -> Accounts:

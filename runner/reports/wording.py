@@ -14,6 +14,7 @@ REASONS = {
     "invalid_phone": "not a phone number that exists",
     "ambiguous_phone": "could be two people's number: write the country code",
     "not_mobile": "a number that is not a mobile",
+    "forgotten": "was forgotten, and is never messaged again",
     "no_consent": "did not agree to messages",
     "suppressed": "on a never-message list",
     "frequency_cap": "has had enough messages lately",

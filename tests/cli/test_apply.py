@@ -601,10 +601,10 @@ def test_a_process_of_its_own_says_nothing_but_our_lines(project, sandbox):
     command = [sys.executable, "-m", "runner", "apply", "promo.yml", "--auto-approve"]
     result = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stdout) == (0, "")
-    assert result.stderr.splitlines()[-2:] == [
-        "promo: 2 to send = 2 accepted + 0 refused + 0 unknown + 0 remaining",
-        "  each message's outcome: .runner/runs/promo.once.1.jsonl",
-    ]
+    *_, accounts_line, log_line, head_line = result.stderr.splitlines()
+    assert accounts_line == "promo: 2 to send = 2 accepted + 0 refused + 0 unknown + 0 remaining"
+    assert log_line == "  each message's outcome: .runner/runs/promo.once.1.jsonl"
+    assert re.fullmatch(r"  audit head: 2:[0-9a-f]{64}", head_line)
 
 
 def test_a_second_ctrl_c_ends_at_once_and_leaves_unknowns_not_losses(project, sandbox, plan, apply):

@@ -43,14 +43,16 @@ class MemoryLedger:
     def __init__(self, *deliveries):
         self.deliveries = deliveries
         self.recorded = []
+        self.imported = []
         self.asked = []
 
     def deliveries_between(self, since, until):
         self.asked.append((since, until))
         yield [one for one in self.deliveries if since <= one.intent_at < until]
 
-    def record_receipts(self, receipts, now):
+    def record_receipts(self, receipts, now, *, imported=None):
         self.recorded += receipts
+        self.imported += [imported] if imported else []
         return len(receipts)
 
 

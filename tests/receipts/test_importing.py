@@ -3,6 +3,7 @@
 import csv
 import stat
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import duckdb
@@ -141,7 +142,7 @@ def test_recording_hands_over_what_is_new_in_batches(importing, monkeypatch):
     ledger = MemoryLedger()
     text = "\n".join([HEADER, *(row(n) for n in range(1, 6))])
     with importing(text, *map(delivery, range(1, 6))) as prepared:
-        assert record(prepared, ledger, SENT_AT) == 5
+        assert record(prepared, ledger, SENT_AT, by="ada") == 5
         assert prepared.occurrences() == [("promo", "once")]
     assert [one.delivery for one in ledger.recorded] == [1, 2, 3, 4, 5]
 
@@ -295,3 +296,15 @@ def check(prepared):
     assert len(receipts) == accounts.matched == sum(accounts.by_status.values())
     assert len({one.delivery for one in receipts}) == accounts.moves >= accounts.settles
     assert sum(accounts.matched_by.values()) == accounts.matched + accounts.unchanged
+
+
+def test_a_recorded_file_is_noted_once_with_its_digest_and_accounts(importing, monkeypatch):
+    monkeypatch.setattr(importing_module, "_AT_ONCE", 2)
+    ledger = MemoryLedger()
+    text = "\n".join([HEADER, *(row(n) for n in range(1, 6))])
+    with importing(text, *map(delivery, range(1, 5))) as prepared:
+        record(prepared, ledger, SENT_AT, by="ada")
+        digest = sha256(prepared.file.path.read_bytes()).hexdigest()
+    (noted,) = ledger.imported
+    assert (noted.by, noted.digest) == ("ada", digest)
+    assert (noted.counts["lines"], noted.counts["matched"], noted.counts["unmatched"]) == (5, 4, 1)
