@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check bench fuzz clean
 
 # The main job, in the sandbox: validate, plan, send, and see who got what. Nothing reaches a phone.
 demo: $(VENV)/.installed
@@ -35,6 +35,12 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/check-jsonschema --check-metaschema schema/*.json
+
+# What strangers may send, 1,000,000 inputs in all: only a clear refusal may come of it. `make test` runs some.
+INPUTS ?= 1000000
+SEED ?= 1
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz all --inputs $(INPUTS) --seed $(SEED)
 
 # The figures of docs/performance.md.
 bench: $(VENV)/.installed
