@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all check bench soak clean
+.PHONY: demo test test-all check bench soak fuzz clean
 
 # The main job, in the sandbox: validate, plan, send, and see who got what. Nothing reaches a phone.
 demo: $(VENV)/.installed
@@ -43,6 +43,12 @@ soak: $(VENV)/.installed
 	$(BIN)/python -m tests.simulation 2000 --seeds $(SEEDS) --jobs 2
 	$(BIN)/python -m tests.simulation 7 --people 100000
 	RUNNER_TEST_KILLS=$(KILLS) RUNNER_TEST_FREEZE=30 $(BIN)/pytest -n auto tests/crash
+
+# What strangers may send, 1,000,000 inputs in all: only a clear refusal may come of it. `make test` runs some.
+INPUTS ?= 1000000
+SEED ?= 1
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz all --inputs $(INPUTS) --seed $(SEED)
 
 # The figures of docs/performance.md.
 bench: $(VENV)/.installed

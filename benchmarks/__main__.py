@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.engine import engine
 from benchmarks.kills import kills
 from benchmarks.pace import one_apply, two_applies
+from benchmarks.plan_key import plan_key
 from benchmarks.plans import big_plans
 from benchmarks.receipts import big_report
 from benchmarks.start import start_up
@@ -22,6 +23,7 @@ _BENCHMARKS: dict[str, Callable[[Path], Figures]] = {
     "start": start_up,
     "engine": lambda folder: [engine(folder, people=20_000)],
     "plan": lambda folder: big_plans(folder, rows=1_000_000),
+    "key": lambda folder: plan_key(folder, rows=100_000),
     "pace": lambda folder: [one_apply(folder, people=600)],
     "two": lambda folder: [two_applies(folder, people=600)],
     "kills": lambda folder: [kills(folder, rounds=50)],

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runner.delivery import State
+from runner.encrypted_file import FileKey
 from runner.errors import PlanFileError, Refusal
 from runner.forgotten import ASKED_EVERY
 from runner.ledger.interface import (
@@ -73,12 +74,14 @@ class Person:
 class Surroundings:
     """Where a person is forgotten, and by whom. `state` is the folder of plans and run logs.
 
-    `logs` is what logs work with; its clock and its `tell` serve here too.
+    `logs` is what logs work with; its clock and its `tell` serve here too. `plan_key` opens encrypted plans;
+    one that it does not open may name anybody, and goes.
     """
 
     state: Path
     logs: LogTools
     holder: Holder
+    plan_key: FileKey | None = None
     is_rehearsal: bool = False
 
     @property
@@ -268,15 +271,15 @@ def _remove_plans(digits: str, around: Surroundings) -> list[str]:
     """Remove the plan files that name the person, and those that nobody can read; return their names."""
     removed = []
     for path in sorted(around.plans.glob("*.plan")):
-        if _names(path, digits, around.workspace):
+        if _names(path, digits, around):
             path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed
 
 
-def _names(path: Path, digits: str, workspace: Path) -> bool:
+def _names(path: Path, digits: str, around: Surroundings) -> bool:
     try:
-        with extracted_tables(path, workspace) as tables:
+        with extracted_tables(path, around.workspace, around.plan_key) as tables:
             return bool(find_rows(tables, digits))
     except PlanFileError:
         return True  # it would be refused, and may hold anybody

@@ -12,8 +12,10 @@ _LEAST_HIDDEN = 4
 #: What may be a phone within a text: seven digits or more, with what people write between them; no date.
 _PHONE = re.compile(r"(?<![\d-])(?!\d{4}-\d\d-\d\d(?!\d))\+?\(?\d(?:[\s().\-/]*\d){6,}")
 
-_HARMLESS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
-_HARMLESS |= {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+#: Control characters but tab and line feed; what breaks a line unseen; and what turns the direction of text.
+UNSEEN = tuple(code for code in (*range(32), *range(127, 160)) if code not in (9, 10))
+UNSEEN += (*range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_HARMLESS = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in UNSEEN}
 
 
 def harmless(text: str) -> str:

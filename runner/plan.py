@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from runner.typed_json import read_typed
 
 #: The format of plan.json; a plan of another format is refused.
 PLAN_FORMAT = 1
@@ -41,6 +44,15 @@ _CIRCUMSTANCES = (
     "git",
     "versions",
 )
+
+
+#: What the parts of a plan's file name may be, as the campaign file's schema and the schedule make them.
+_CAMPAIGN = re.compile(r"[a-z0-9_]{1,64}")
+_OCCURRENCE = re.compile(r"once|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z")
+#: No count is larger, no rate (messages a second) slower, and no time outside of these years.
+_MOST = 10**12
+_SLOWEST = 1e-6
+_YEARS = (2000, 9000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,24 +176,10 @@ def to_document(plan: Plan) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> Plan:
-    """Return the plan that `to_document` wrote; KeyError, TypeError or ValueError when it is not one."""
-    values = {field.name: document[field.name] for field in fields(Plan)}
-    template = dict(values["template"])
-    template["buttons"] = tuple((kind, text) for kind, text in template["buttons"])
-    samples = (dict(sample) for sample in values["samples"])
-    values |= {
-        "template": PlannedTemplate(**template),
-        "samples": tuple(Sample(**{**sample, "buttons": tuple(sample["buttons"])}) for sample in samples),
-        "guards": tuple(GuardCheck(**guard) for guard in values["guards"]),
-        "notes": tuple(values["notes"]),
-        "git": Git(**values["git"]) if values["git"] else None,
-        "due_at": datetime.fromisoformat(values["due_at"]) if values["due_at"] else None,
-        "starts_at": datetime.fromisoformat(values["starts_at"]),
-        "ends_at": datetime.fromisoformat(values["ends_at"]),
-        "created_at": datetime.fromisoformat(values["created_at"]),
-        "expires_at": datetime.fromisoformat(values["expires_at"]),
-    }
-    return Plan(**values)
+    """Return the plan that `to_document` wrote; ValueError when it is not one, to each value's type."""
+    values = {name: value for name, value in document.items() if name != "format"}
+    plan: Plan = read_typed(Plan, values)
+    return plan
 
 
 def sealed(plan: Plan) -> Plan:
@@ -197,6 +195,20 @@ def is_genuine(plan: Plan) -> bool:
     """Tell whether digest and seal are those of the plan's content."""
     again = sealed(plan)
     return (again.digest, again.seal) == (plan.digest, plan.seal)
+
+
+def is_sound(plan: Plan) -> bool:
+    """Tell whether names, counts, times and rate can be a plan's: whoever seals a file may seal nonsense."""
+    counts = (plan.rows, plan.to_send, plan.already_sent, plan.generation, *plan.rejected.values())
+    times = (plan.starts_at, plan.ends_at, plan.created_at, plan.expires_at, plan.due_at or plan.starts_at)
+    return (
+        _CAMPAIGN.fullmatch(plan.campaign) is not None
+        and _OCCURRENCE.fullmatch(plan.occurrence) is not None
+        and all(0 <= count <= _MOST for count in counts)
+        and all(_YEARS[0] <= moment.year <= _YEARS[1] for moment in times)
+        and (plan.rate is None or _SLOWEST <= plan.rate <= _MOST)
+        and isinstance(plan.document.get("segment"), Mapping)
+    )
 
 
 def digest_of(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -1,8 +1,8 @@
 """Plan <-> one zip file: plan.json without personal data, and the recipients and rejections tables.
 
 The file is the hand-over between the person who reviews and the machine that sends. It is written whole or
-not at all (temporary file, fsync, rename), readable by its owner only, and refuses to open when a byte of it
-is not what was written.
+not at all (temporary file, fsync, rename), readable by its owner only, encrypted where there is a key, and
+refuses to open when a byte of it is not what was written.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
 from runner import plan as plans
+from runner.encrypted_file import FileKey, decrypted, encrypting, is_encrypted
 from runner.errors import PlanFileError
+from runner.file_checks import zone_exists
 from runner.plan import Plan
+from runner.work_folder import work_folder
 
 RECIPIENTS = "recipients.parquet"
 REJECTIONS = "rejections.parquet"
@@ -44,15 +47,19 @@ _DAMAGE = (
 )
 
 
-def write_plan(plan: Plan, tables: Path, target: Path) -> None:
-    """Write `plan` and the two tables in the folder `tables` to `target` (mode 0600), whole or not at all."""
+def write_plan(plan: Plan, tables: Path, target: Path, key: FileKey | None = None) -> None:
+    """Write `plan` and the two tables in the folder `tables` to `target` (mode 0600), whole or not at all.
+
+    With a `key` it is encrypted as it is written.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                _write_zip(plan, tables, stream)
+                with encrypting(stream, key) if key else nullcontext(stream) as plain:
+                    _write_zip(plan, tables, plain)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(target)
@@ -65,9 +72,12 @@ def write_plan(plan: Plan, tables: Path, target: Path) -> None:
         ) from error
 
 
-def read_plan(path: Path) -> Plan:
-    """Return the plan in `path`, every byte of it verified; PlanFileError if it is damaged or edited."""
-    with _opened(path) as archive:
+def read_plan(path: Path, key: FileKey | None = None) -> Plan:
+    """Return the plan in `path`, every byte of it verified; PlanFileError if it is damaged or edited.
+
+    An encrypted one takes the `key` that it was written with; any other is read all the same.
+    """
+    with _opened(path, key) as archive:
         plan = _parse(path, archive)
         for name in TABLES:
             if _sha256_of_member(archive, name) != plan.files.get(name):
@@ -76,21 +86,25 @@ def read_plan(path: Path) -> Plan:
 
 
 @contextmanager
-def extracted_tables(path: Path, workspace: Path) -> Iterator[Path]:
+def extracted_tables(
+    path: Path, workspace: Path, key: FileKey | None = None, *, of: Plan | None = None
+) -> Iterator[Path]:
     """Extract the tables of `path` into a private folder under `workspace`, for as long as the context lasts.
 
-    The copies are verified as they are read back, so a plan replaced meanwhile cannot slip in.
+    The copies are verified as they are read back. They are those `of` the plan that was read before, where
+    one is given: a file that was replaced meanwhile cannot slip in.
     """
-    workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=workspace, prefix="tables-") as folder:
-        with _opened(path) as archive:
+    with work_folder(workspace, "tables-") as folder:
+        with _opened(path, key) as archive:
             plan = _parse(path, archive)
+            if of is not None and plan != of:
+                raise PlanFileError(f"{path}: was replaced while it was read", hint="run the command again")
             for name in TABLES:
-                _extract(archive, name, Path(folder) / name)
+                _extract(archive, name, folder / name)
         for name in TABLES:
-            if sha256_of_file(Path(folder) / name) != plan.files.get(name):
+            if sha256_of_file(folder / name) != plan.files.get(name):
                 raise _edited(path, name)
-        yield Path(folder)
+        yield folder
 
 
 def sha256_of_file(path: Path) -> str:
@@ -99,7 +113,7 @@ def sha256_of_file(path: Path) -> str:
         return _sha256_of(stream)
 
 
-def _write_zip(plan: Plan, tables: Path, stream: IO[bytes]) -> None:
+def _write_zip(plan: Plan, tables: Path, stream: Any) -> None:  # noqa: ANN401 - what zipfile writes to
     text = json.dumps(plans.to_document(plan), ensure_ascii=False, indent=2)
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(_PLAN, _EPOCH), text)
@@ -113,20 +127,28 @@ def _write_zip(plan: Plan, tables: Path, stream: IO[bytes]) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path, key: FileKey | None) -> Iterator[zipfile.ZipFile]:
     """Open the zip; whatever a damaged one makes the reading raise becomes one PlanFileError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
+        with path.open("rb") as stream:
+            plain = decrypted(stream, key, str(path)) if is_encrypted(stream) else stream
+            with zipfile.ZipFile(plain) as archive:
+                _check_members(archive)
+                yield archive
     except FileNotFoundError as error:
         raise PlanFileError(f"{path}: there is no such plan", hint="make one with `runner plan`") from error
-    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise PlanFileError(
-            f"{path}: is not a whole plan file (cut short or damaged)",
-            hint="make it again with `runner plan`",
+            f"{path}: is not a whole plan file (cut short or damaged)", hint=_AGAIN
         ) from error
     except OSError as error:
         raise PlanFileError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _check_members(archive: zipfile.ZipFile) -> None:
+    """Refuse a member that was packed: a small file could fill the disk. `_write_zip` packs none."""
+    if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+        raise zipfile.BadZipFile("a packed member")
 
 
 def _parse(path: Path, archive: zipfile.ZipFile) -> Plan:
@@ -141,12 +163,16 @@ def _parse(path: Path, archive: zipfile.ZipFile) -> Plan:
                 hint=_AGAIN,
             )
         plan = plans.from_document(document)
-        genuine = plans.is_genuine(plan) and plan.is_balanced
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        genuine = plans.is_genuine(plan) and plan.is_balanced and _is_sound(plan)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise _edited(path, _PLAN) from error
     if not genuine:
         raise _edited(path, _PLAN)
     return plan
+
+
+def _is_sound(plan: Plan) -> bool:
+    return plans.is_sound(plan) and (plan.zone is None or zone_exists(plan.zone))
 
 
 def _edited(path: Path, member: str) -> PlanFileError:
@@ -158,6 +184,7 @@ def _edited(path: Path, member: str) -> PlanFileError:
 
 def _extract(archive: zipfile.ZipFile, name: str, target: Path) -> None:
     with archive.open(name) as source, target.open("wb") as stream:
+        target.chmod(0o600)
         shutil.copyfileobj(source, stream, _CHUNK)
 
 

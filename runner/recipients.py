@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage
+from runner.errors import PlanFileError
 from runner.plan import Plan
 from runner.plan_file import RECIPIENTS
 
@@ -21,6 +22,35 @@ def read_deliveries(tables: Path, plan: Plan) -> Iterator[list[Delivery]]:
     with pq.ParquetFile(tables / RECIPIENTS) as file:
         for batch in file.iter_batches(batch_size=BATCH):
             yield [_delivery(row, plan) for row in batch.to_pylist()]
+
+
+def check_recipients(tables: Path, plan: Plan) -> None:
+    """Raise PlanFileError unless the recipients table is one, and holds as many people as the plan says.
+
+    What a person confirms is the plan's number: whoever seals a file anew may seal it with a longer table.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = pa.list_(pa.string())
+    wanted = {"recipient_id": pa.string(), "phone": pa.string(), "media": pa.string()}
+    wanted |= dict.fromkeys(("body", "header", "buttons"), texts)
+    try:
+        with pq.ParquetFile(tables / RECIPIENTS) as file:
+            schema, people = file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise _no_recipients(plan, "is no table") from error
+    if any(name not in schema.names or schema.field(name).type != kind for name, kind in wanted.items()):
+        raise _no_recipients(plan, "has other columns")
+    if people != plan.to_send:
+        raise _no_recipients(plan, f"holds {people:,} people, and the plan says {plan.to_send:,}")
+
+
+def _no_recipients(plan: Plan, found: str) -> PlanFileError:
+    return PlanFileError(
+        f"{plan.campaign}: the plan's {RECIPIENTS} {found}: the file was edited or damaged",
+        hint="make it again with `runner plan`",
+    )
 
 
 def count_among(tables: Path, phones: Iterable[list[str]]) -> int:

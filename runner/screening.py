@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.campaign import Campaign, RecipientColumns
 from runner.delivery import FORGOTTEN
-from runner.errors import SegmentError
+from runner.errors import PlanFileError, SegmentError
 from runner.forgotten import Forgotten, keyed_hash_sql, pads
 from runner.phone import heads_sql, reading_sql, readings_sql
 from runner.plan import REASONS
@@ -129,7 +129,12 @@ def sample_rows(screened: Screened, *, most: int = 3) -> list[SampleRow]:
 
 
 def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
-    """Return what the tables say of one phone: row number, verdict (`to_send` or a reason) and detail."""
+    """Return what the tables say of one phone: row number, verdict (`to_send` or a reason) and detail.
+
+    PlanFileError when they are no such tables: a file may have been sealed anew with others.
+    """
+    import duckdb
+
     with _pipeline(tables) as connection:
         recipients = quote_literal(str(tables / RECIPIENTS))
         rejections = quote_literal(str(tables / REJECTIONS))
@@ -137,7 +142,13 @@ def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
             SELECT row, 'to_send' AS verdict, NULL AS detail FROM {recipients} WHERE phone = $phone
             UNION ALL SELECT row, reason, detail FROM {rejections} WHERE phone = $phone ORDER BY row
         """
-        found = connection.execute(sql, {"phone": phone}).fetchall()
+        try:
+            found = connection.execute(sql, {"phone": phone}).fetchall()
+        except duckdb.Error as error:
+            raise PlanFileError(
+                "the plan's tables are not those that `runner plan` writes",
+                hint="make it again with `runner plan`",
+            ) from error
     return [{"row": row, "verdict": verdict, "detail": detail} for row, verdict, detail in found]
 
 

@@ -5,6 +5,7 @@ import os
 import stat
 import zipfile
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner import plan_file
+from runner.encrypted_file import FileKey
 from runner.errors import PlanFileError
 from runner.plan import sealed
 from runner.plan_file import RECIPIENTS, REJECTIONS, extracted_tables, read_plan, sha256_of_file, write_plan
 from tests.test_plan import PLAN
+
+KEY = FileKey(secret=bytes(range(32)))
 
 
 @pytest.fixture
@@ -63,6 +67,16 @@ def test_its_tables_come_out_as_they_went_in_and_are_gone_afterwards(written, tm
         assert pq.read_table(tables / RECIPIENTS).to_pylist() == [{"phone": "6281234567890"}]
         assert stat.S_IMODE(tables.stat().st_mode) == 0o700
     assert not tables.exists()
+
+
+def test_a_plan_that_was_replaced_while_it_was_read_gives_no_tables(written, tmp_path):
+    plan, path = written
+    write_plan(sealed(replace(plan, sender="60110000002")), tmp_path / "tables", path)
+    with (
+        pytest.raises(PlanFileError, match="was replaced while it was read"),
+        extracted_tables(path, tmp_path / "work", of=plan),
+    ):
+        pytest.fail("the tables must not come out")
 
 
 def test_plan_json_holds_no_personal_data(written):
@@ -123,6 +137,68 @@ def test_a_plan_that_cannot_be_read_or_written_is_one_line(written, tmp_path):
     with pytest.raises(PlanFileError, match="cannot be written"):
         write_plan(plan, tmp_path / "tables", blocked / "deep" / "a.plan")
     assert path.exists()
+
+
+def test_a_packed_member_is_refused_before_it_can_fill_the_disk(written):
+    path = written[1]
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content + bytes(10_000_000) if name == RECIPIENTS else content)
+    with pytest.raises(PlanFileError, match="not a whole plan file"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"campaign": "../../x"},
+        {"occurrence": "../../x"},
+        {"occurrence": "once/../x"},
+        {"zone": "Nowhere/Else"},
+        {"rate": 0.0},
+        {"rate": 1e-300},
+        {"to_send": -3, "already_sent": 10},
+        {"rows": 10**30, "to_send": 10**30 - 4},
+        {"document": {}},
+        {"generation": -1},
+        {"due_at": datetime(1, 1, 1, tzinfo=timezone.utc)},
+    ],
+)
+def test_nonsense_is_refused_also_when_it_is_sealed_as_ours(written, tmp_path, change):
+    plan, _ = written
+    write_plan(sealed(replace(plan, **change)), tmp_path / "tables", tmp_path / "b.plan")
+    with pytest.raises(PlanFileError, match="edited or damaged"):
+        read_plan(tmp_path / "b.plan")
+
+
+def test_with_a_key_it_is_encrypted_and_reads_as_the_same_plan(written, tmp_path):
+    plan, path = written
+    target = tmp_path / "b.plan"
+    write_plan(plan, tmp_path / "tables", target, KEY)
+    assert read_plan(target, KEY) == read_plan(path, KEY) == read_plan(path) == plan
+    for part in (b"6281234567890", b"promo", b"PK", b"PAR1"):
+        assert part in path.read_bytes()
+        assert part not in target.read_bytes()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_the_tables_of_an_encrypted_plan_come_out_for_their_owner_only(written, tmp_path):
+    plan, _ = written
+    write_plan(plan, tmp_path / "tables", tmp_path / "b.plan", KEY)
+    with extracted_tables(tmp_path / "b.plan", tmp_path / "work", KEY) as tables:
+        assert pq.read_table(tables / RECIPIENTS).to_pylist() == [{"phone": "6281234567890"}]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in tables.iterdir()} == {0o600}
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_the_people_of_an_encrypted_plan_are_for_the_holder_of_its_key_only(written, tmp_path):
+    plan, _ = written
+    write_plan(plan, tmp_path / "tables", tmp_path / "b.plan", KEY)
+    for key, words in ((None, "RUNNER_PLAN_KEY is not set"), (FileKey(secret=bytes(32)), "another key")):
+        with pytest.raises(PlanFileError, match=words):
+            read_plan(tmp_path / "b.plan", key)
 
 
 def test_nothing_is_left_when_writing_fails(written, tmp_path, monkeypatch):

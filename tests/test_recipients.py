@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.delivery import Media
+from runner.errors import PlanFileError
 from runner.plan_file import RECIPIENTS
-from runner.recipients import BATCH, count_among, read_deliveries
+from runner.recipients import BATCH, check_recipients, count_among, read_deliveries
 from tests.test_plan import PLAN
 
 SCHEMA = pa.schema(
@@ -53,6 +54,26 @@ def test_each_row_is_the_delivery_that_was_planned(tmp_path):
     assert (message.name, message.language, message.body) == ("promo", "id", ("Ayu 7", "X"))
     assert (message.header, message.buttons, message.button_kinds) == (("h",), ("code",), ("URL",))
     assert message.media is None
+
+
+def test_a_table_of_as_many_people_as_the_plan_says_passes(tmp_path):
+    check_recipients(table(tmp_path, [row(number) for number in range(PLAN.to_send)]), PLAN)
+
+
+@pytest.mark.parametrize("people", [0, PLAN.to_send - 1, PLAN.to_send + 1])
+def test_a_table_of_other_many_people_than_a_person_confirms_is_refused(tmp_path, people):
+    with pytest.raises(PlanFileError, match=f"holds {people} people, and the plan says 6"):
+        check_recipients(table(tmp_path, [row(number) for number in range(people)]), PLAN)
+
+
+def test_what_is_no_table_of_recipients_is_one_line(tmp_path):
+    for content in (b"", b"PAR1", b"PAR1" * 20):
+        (tmp_path / RECIPIENTS).write_bytes(content)
+        with pytest.raises(PlanFileError, match="is no table"):
+            check_recipients(tmp_path, PLAN)
+    pq.write_table(pa.table({"phone": [1] * PLAN.to_send}), tmp_path / RECIPIENTS)
+    with pytest.raises(PlanFileError, match="has other columns"):
+        check_recipients(tmp_path, PLAN)
 
 
 def test_rows_come_in_their_order_and_in_bounded_batches(tmp_path):

@@ -66,7 +66,7 @@ CAMPAIGN = {
     "log": {
         "treasure_data": {"database": "crm", "table": "log"},
         "parquet": {"folder": "exports"},
-        "csv": {"folder": "exports"},
+        "csv": {"folder": "exports", "formulas": "keep"},
     },
     "notify": {"on": ["failed", "finished"]},
 }

@@ -19,7 +19,7 @@ from runner.campaign import Campaign
 from runner.cli import output
 from runner.cli.given import Given, given_options
 from runner.cli.td_options import td_options
-from runner.cli.workplace import TdFlags, Workplace, open_workplace, user_name
+from runner.cli.workplace import TdFlags, Workplace, open_workplace, plan_key, user_name
 from runner.errors import (
     ExitCode,
     FileProblems,
@@ -125,7 +125,7 @@ def _apply_target(
 
     try:
         path = plan_and_show(workplace, target, given) if isinstance(target, Campaign) else target
-        plan = plan_file.read_plan(path)
+        plan = plan_file.read_plan(path, plan_key())
     except RunnerError as error:
         output.report(error)
         campaign = target.name if isinstance(target, Campaign) else None
@@ -213,12 +213,15 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
     from runner.applying import Apply, apply_plan
     from runner.cli.gates import kept_open, open_forgotten_gate, send_gate
     from runner.ledger.journal import ledger_thread
+    from runner.recipients import check_recipients
     from runner.sending import Halt
 
     provider = workplace.provider(plan.provider)
     campaign = _or_error(lambda: _campaign_now(workplace, plan))
     halt = Halt()
-    with plan_file.extracted_tables(path, workplace.workspace) as tables, _stopped_by_signals(halt):
+    extracted = plan_file.extracted_tables(path, workplace.workspace, plan_key(), of=plan)
+    with extracted as tables, _stopped_by_signals(halt):
+        check_recipients(tables, plan)
         async with ledger_thread(workplace.project.ledger, workplace.project.root) as ledger, provider:
             forgotten = await ledger.call(open_forgotten_gate)
             apply = Apply(

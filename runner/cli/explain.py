@@ -12,7 +12,7 @@ import click
 from runner import plan_file
 from runner.cli import output
 from runner.cli.forgotten import forgotten_people
-from runner.cli.workplace import Workplace, open_workplace
+from runner.cli.workplace import Workplace, open_workplace, plan_key
 from runner.errors import PlanFileError, UsageError
 from runner.masking import mask_phone
 from runner.reports.wording import REASONS
@@ -89,10 +89,11 @@ def _in_plans(workplace: Workplace, digits: str) -> Iterator[dict[str, Any]]:
     """Yield what each plan file says of this phone; a damaged plan is named and passed over."""
     from runner.screening import find_rows
 
+    key = plan_key()
     for path in sorted(workplace.plans.glob("*.plan")):
         try:
-            plan = plan_file.read_plan(path)
-            with plan_file.extracted_tables(path, workplace.workspace) as tables:
+            plan = plan_file.read_plan(path, key)
+            with plan_file.extracted_tables(path, workplace.workspace, key) as tables:
                 rows = find_rows(tables, digits)
         except PlanFileError as error:
             output.report(error)

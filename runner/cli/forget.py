@@ -11,7 +11,7 @@ import click
 from runner.cli import output
 from runner.cli.explain import read_digits, suppressed_phones
 from runner.cli.forgotten import KEY_VARIABLE, given_key
-from runner.cli.workplace import Workplace, open_workplace, user_name
+from runner.cli.workplace import Workplace, open_workplace, plan_key, user_name
 from runner.errors import Refusal, UsageError
 from runner.masking import mask_phone
 
@@ -94,6 +94,7 @@ def _around(workplace: Workplace) -> Surroundings:
         state=workplace.project.state,
         logs=log_tools(workplace),
         holder=this_process(user_name()),
+        plan_key=plan_key(),
         is_rehearsal=workplace.rehearsal,
     )
 

@@ -7,6 +7,7 @@ for DuckDB; their one-line helps stand in the table below for that reason.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -101,7 +102,9 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
 def _tell(error: BaseException) -> tuple[RunnerError, ExitCode]:
     """Say what ended the command, to stderr; return it as one of our errors, and its exit code."""
     if isinstance(error, click.ClickException):
-        error.show(sys.stderr)
+        said = io.StringIO()
+        error.show(said)
+        output.say(said.getvalue().rstrip())
         return RunnerError(error.format_message()), ExitCode.ERROR
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         failure, code = RunnerError("interrupted: nothing is left half done"), ExitCode.INTERRUPTED

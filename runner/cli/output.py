@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError
-from runner.masking import harmless
+from runner.masking import UNSEEN, harmless
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 #: The version of every JSON document a command prints.
 FORMAT = 1
+
+#: What JSON leaves as it is and a terminal may obey: such a character can only stand inside a text.
+_IN_JSON = {code: f"\\u{code:04x}" for code in UNSEEN if code > ord("~")}
 
 #: Columns of a report that is not on a terminal: a file or a pipe has no edge.
 _WIDE = 160
@@ -35,7 +38,8 @@ def show(text: str) -> None:
 
 def show_json(document: Mapping[str, Any]) -> None:
     """Write a command's result as its one JSON document, to stdout."""
-    print(json.dumps({"format": FORMAT, **document}, ensure_ascii=False, indent=2), flush=True)
+    text = json.dumps({"format": FORMAT, **document}, ensure_ascii=False, indent=2)
+    print(text.translate(_IN_JSON), flush=True)
 
 
 def report(error: RunnerError) -> None:
@@ -61,6 +65,9 @@ def show_rich(renderable: RenderableType, *, to_stderr: bool = False) -> None:
     """Write a rich report: colours on a terminal; elsewhere plain text, as wide as it needs."""
     from rich.console import Console
 
+    from runner.cli.harmless_report import HarmlessReport
+
+    renderable = HarmlessReport(renderable)
     stream = sys.stderr if to_stderr else sys.stdout
     if stream.isatty():
         Console(file=stream, highlight=False, markup=False, emoji=False).print(renderable)

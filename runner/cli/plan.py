@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta, timezone
@@ -20,10 +18,11 @@ from runner.cli.campaigns import load_sound_campaigns
 from runner.cli.git import git_state
 from runner.cli.given import Given, given_options
 from runner.cli.td_options import td_options
-from runner.cli.workplace import TdFlags, Workplace, make_private, open_workplace, versions
+from runner.cli.workplace import TdFlags, Workplace, make_private, open_workplace, plan_key, versions
 from runner.errors import ExitCode, Refusal, RunnerError, UsageError
 from runner.parameters import parameter_names, with_parameters
 from runner.plan import Plan
+from runner.work_folder import work_folder
 
 if TYPE_CHECKING:
     from runner.segments.interface import Remote
@@ -88,6 +87,7 @@ def plan_campaign(
     known = parameter_names(campaign.segment)
     parameters = {name: value for name, value in given.parameters.items() if name in known}
     campaign = with_parameters(campaign, parameters)
+    key = plan_key()
     now = datetime.now(timezone.utc).replace(microsecond=0)
     listing = workplace.provider(campaign.provider).templates()
     listing.require(campaign.template.name, campaign.template.language)
@@ -121,7 +121,7 @@ def plan_campaign(
         if plan.exceeded:
             return plan, None
         target = out or workplace.plans / f"{plan.campaign}.{plan.occurrence}.{plan.digest[:12]}.plan"
-        plan_file.write_plan(plan, folder, target)
+        plan_file.write_plan(plan, folder, target, key)
     if out is None:
         _retire_older(target, plan)
     return plan, target
@@ -143,11 +143,8 @@ def _remote(workplace: Workplace, campaign: Campaign, now: datetime) -> Remote:
 def private_folder(workplace: Workplace) -> Iterator[Path]:
     """Give a private folder for intermediate files, gone afterwards."""
     make_private(workplace.workspace)
-    folder = Path(tempfile.mkdtemp(dir=workplace.workspace, prefix="plan-"))
-    try:
+    with work_folder(workplace.workspace, "plan-") as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def plan_and_show(workplace: Workplace, campaign: Campaign, given: Given) -> Path:

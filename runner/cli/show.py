@@ -8,6 +8,7 @@ import click
 
 from runner import plan_file
 from runner.cli import output
+from runner.cli.workplace import plan_key
 
 
 @click.command(name="show")
@@ -16,7 +17,7 @@ from runner.cli import output
 @click.option("--markdown", is_flag=True, help="Print a pull-request comment; no personal data.")
 def command(path: Path, as_json: bool, markdown: bool) -> None:
     """Show the plan in the file PLAN, after checking that every byte is what was written."""
-    plan = plan_file.read_plan(path)
+    plan = plan_file.read_plan(path, plan_key())
     if as_json:
         from runner.reports.summary import plan_summary
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.clock import SteadyClock
+from runner.encrypted_file import KEY_VARIABLE as PLAN_KEY_VARIABLE
+from runner.encrypted_file import FileKey, read_key
 from runner.errors import UsageError
 from runner.project import Project, ProviderSettings, Rate
 
@@ -223,6 +225,12 @@ def make_private(folder: Path) -> None:
             f"{folder}: the state folder cannot be used: {error.strerror}",
             hint="check `state` in runner.yml, and that this user may write there",
         ) from error
+
+
+def plan_key() -> FileKey | None:
+    """Return the key that plan files are encrypted with, None where the environment names none."""
+    text = os.environ.get(PLAN_KEY_VARIABLE, "").strip()
+    return read_key(text) if text else None
 
 
 def user_name() -> str:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from runner.errors import LedgerError
 
@@ -64,4 +65,17 @@ def read_address(url: str) -> Address:
             "ledger: the address holds a password; a file in git must not",
             hint="take it out, and set PGPASSWORD, or put it into ~/.pgpass",
         )
-    return Address(parameters=_CONNECTING | given, schema=schemas[-1] if schemas and schemas[-1] else None)
+    parameters = _CONNECTING | _encrypted(given) | given
+    return Address(parameters=parameters, schema=schemas[-1] if schemas and schemas[-1] else None)
+
+
+def _encrypted(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameter that asks for TLS where the server is on another machine.
+
+    libpq's own default takes a connection without it when the server, or somebody between, offers no other.
+    What the address or PGSSLMODE says instead stands.
+    """
+    hosts = given.get("host", "").split(",")
+    defaults = {option.keyword: option.val for option in Conninfo.get_defaults()}
+    is_near = all(host.startswith("/") or host in {"", "localhost", "127.0.0.1", "::1"} for host in hosts)
+    return {} if is_near or defaults.get(b"sslmode") not in {None, b"prefer"} else {"sslmode": "require"}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -102,6 +103,7 @@ class Poster:
                 limit=max_in_flight, keepalive_timeout=_IDLE_SECONDS, ssl=_trust(url, path.ca_bundle)
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
             # One deadline a send, connecting included. A deadline for each silence, or for the wait for a
             # connection, would cost a tenth of the engine's speed, and the send's own ends both.
             timeout=aiohttp.ClientTimeout(total=read_timeout, sock_connect=CONNECT_SECONDS),
@@ -141,16 +143,33 @@ class Poster:
 
 
 async def _read(response: aiohttp.ClientResponse) -> object:
-    """Return the answer's JSON, None when there is none within MAX_ANSWER bytes."""
+    """Return the answer's JSON, None when there is none within MAX_ANSWER bytes, packed or unpacked."""
+    packing = response.headers.get("Content-Encoding")
     if response.content_length is not None and response.content_length <= MAX_ANSWER:
-        return read_document(await response.read())
+        return read_document(_unpacked(await response.read(), packing))
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > MAX_ANSWER:
             response.close()
             return None
-    return read_document(bytes(body))
+    return read_document(_unpacked(bytes(body), packing))
+
+
+def _unpacked(body: bytes, packing: str | None) -> bytes:
+    """Unpack what was packed although nobody asked; empty for what is too long, or packed otherwise.
+
+    aiohttp would unpack the whole, at once: 60 KB of it can be 60 MB, for each connection.
+    """
+    if packing is None or packing.lower() == "identity":
+        return body
+    if packing.lower() not in {"gzip", "x-gzip", "deflate"}:
+        return b""
+    try:
+        plain = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_ANSWER + 1)
+    except zlib.error as error:
+        raise aiohttp.ClientPayloadError("damaged packing") from error
+    return plain if len(plain) <= MAX_ANSWER else b""
 
 
 def _failure(error: BaseException, *, written: bool) -> Failure:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import os
-import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +23,8 @@ from runner.receipts.mapping import ColumnMapping, choose_columns, supplied
 from runner.receipts.matching import load_deliveries, match_rows, needed_span
 from runner.receipts.reading import Reading, pipeline, read_rows
 from runner.receipts.text_file import ReceiptsFileError, TextFile, open_text
+from runner.spreadsheet import no_formula
+from runner.work_folder import work_folder
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -52,8 +52,6 @@ REASONS = {
     "ambiguous_phone": "its phone can be read in two ways",
 }
 _AT_ONCE = 10_000
-#: What a spreadsheet would run; a phone such as +62 is harmless.
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d ().+-]*$)")
 _UNMATCHED = ("line", "reason", "phone", "status", "at", "message_id", "sender", "campaign", "code", "detail")
 
 
@@ -155,7 +153,7 @@ class Import:
             writer = csv.writer(stream)
             writer.writerow(_UNMATCHED)
             while batch := found.fetchmany(_AT_ONCE):
-                writer.writerows([_harmless(cell) for cell in row] for row in batch)
+                writer.writerows([no_formula(cell) for cell in row] for row in batch)
 
     def receipts(self) -> Iterator[list[Receipt]]:
         """Yield what is new, those of one delivery in the order of their times."""
@@ -209,7 +207,7 @@ def open_import(
     file = open_text(path, mapping.encoding)
     layout = find_layout(file, lambda header: supplied(header, mapping), mapping.header_line)
     columns = choose_columns(layout.header, mapping, f"{file.name}:{layout.header_line}")
-    with _workspace(workspace) as folder, pipeline(folder) as connection, _explained(file.name):
+    with work_folder(workspace, "receipts-") as folder, pipeline(folder) as connection, _explained(file.name):
         reading = read_rows(connection, file, layout, columns, mapping, folder)
         span = needed_span(connection, window)
         load_deliveries(connection, ledger.deliveries_between(span.since, span.until) if span else ())
@@ -279,14 +277,6 @@ def _account(connection: DuckDBPyConnection, reading: Reading, now: float) -> Ac
 
 
 @contextmanager
-def _workspace(parent: Path) -> Iterator[Path]:
-    """Yield a private folder below `parent`, and remove it at the end."""
-    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=parent, prefix="receipts.", ignore_cleanup_errors=True) as folder:
-        yield Path(folder).resolve()
-
-
-@contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Turn what DuckDB cannot do into one line; its own words may hold values of a row."""
     import duckdb
@@ -309,7 +299,3 @@ def _private(path: Path) -> Iterator[Any]:
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
         os.fchmod(descriptor, 0o600)
         yield stream
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell

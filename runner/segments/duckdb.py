@@ -7,7 +7,6 @@ the data folder (select_check.py), and a DuckDB that may open nothing else and c
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from runner.segments.query_place import one_line
 from runner.segments.select_check import CheckedSelect, check_select
 from runner.segments.time_bound import OutOfTimeError, run_bounded
 from runner.sql_text import quote_identifier, quote_literal
+from runner.work_folder import work_folder
 
 #: What Python's DuckDB raises beside its own errors, on texts or values that it cannot take over.
 _TROUBLE = (duckdb.Error, MemoryError, RuntimeError, UnicodeError)
@@ -80,9 +80,8 @@ def fetch(
 @contextmanager
 def _spill_folder(project: Project) -> Iterator[Path]:
     """Yield a private folder for rows that do not fit into memory, gone afterwards."""
-    project.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(dir=project.state, prefix="query.", ignore_cleanup_errors=True) as spill:
-        yield Path(spill).resolve()
+    with work_folder(project.state, "query-") as spill:
+        yield spill.resolve()
 
 
 def _connect(project: Project, spill: Path) -> duckdb.DuckDBPyConnection:

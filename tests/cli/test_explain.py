@@ -1,7 +1,11 @@
 """`runner explain`: every gate and every message of one person."""
 
+from dataclasses import replace
+
 import pytest
 
+from runner.plan import sealed
+from runner.plan_file import TABLES, read_plan, sha256_of_file, write_plan
 from tests.conftest import CAMPAIGN, RUNNER_YML, mobiles
 
 
@@ -100,3 +104,18 @@ def test_rehearsals_have_a_history_of_their_own(project, run):
     assert run("explain", mobiles(1)[0], "--json").json["messages"] == []
     (message,) = run("explain", mobiles(1)[0], "--sandbox", "--json").json["messages"]
     assert message["state"] == "accepted"
+
+
+def test_a_plan_that_was_sealed_anew_with_other_tables_is_named_and_passed_over(project, sandbox, run):
+    run("plan", "promo.yml")
+    (path,) = (project.root / ".runner/plans").glob("promo.*.plan")
+    (project.root / "tables").mkdir()
+    for name in TABLES:
+        (project.root / "tables" / name).write_text("no table")
+    files = {name: sha256_of_file(project.root / "tables" / name) for name in TABLES}
+    write_plan(sealed(replace(read_plan(path), files=files)), project.root / "tables", path)
+    for command in (("explain", f"+{mobiles(1)[0]}"), ("apply", "--auto-approve")):
+        result = run(*command)
+        assert "edited or damaged" in result.err or "not those that `runner plan` writes" in result.err
+        assert "Traceback" not in result.err
+    assert sandbox.messages() == []

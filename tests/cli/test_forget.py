@@ -1,5 +1,6 @@
 """`runner forget`: a person is erased everywhere, counts stay, and they are never messaged again."""
 
+import base64
 import json
 import random
 import signal
@@ -232,6 +233,13 @@ def test_a_pending_plan_is_removed_with_a_word_and_its_copy_elsewhere_is_refused
     assert refused.code == 4
     assert "1 of its people have been forgotten" in refused.err
     assert sandbox.stats()["total"] == 0
+
+
+def test_an_encrypted_plan_without_the_person_stays_too(project, sandbox, plan, run, key, monkeypatch):
+    monkeypatch.setenv("RUNNER_PLAN_KEY", base64.b64encode(bytes(range(32))).decode())
+    plan()
+    assert run("forget", mobiles(9)[8], "--yes", "--json").json["plans"] == []
+    assert run("forget", PHONE, "--yes", "--json").json["plans"] != []
 
 
 def test_a_plan_without_the_person_stays(project, sandbox, plan, run, key):

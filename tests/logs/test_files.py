@@ -27,8 +27,8 @@ def batch(*, count=20, occurrence="once", ledger="1f2e3d4c" * 4, number=2):
     return Batch(run=run, number=number, rows=rows_of(run, happened))
 
 
-def push(root, kind, made, folder="exports"):
-    open_log(kind, {"folder": folder}, Waits().tools(root)).push(made)
+def push(root, kind, made, folder="exports", **settings):
+    open_log(kind, {"folder": folder, **settings}, Waits().tools(root)).push(made)
     (path,) = (root / folder).iterdir()
     return path
 
@@ -92,14 +92,28 @@ def test_a_log_of_no_kind_is_refused(tmp_path):
         open_log("xml", {}, Waits().tools(tmp_path))
 
 
-def test_csv_follows_rfc_4180_and_keeps_every_value_as_it_is(tmp_path):
+def test_csv_follows_rfc_4180_and_keeps_every_value_as_it_is_where_that_is_asked_for(tmp_path):
     made = batch()
-    path = push(tmp_path, "csv", made)
+    path = push(tmp_path, "csv", made, formulas="keep")
     assert path.read_bytes().startswith(",".join(column_names()).encode() + b"\r\n")
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream, strict=True))
     assert rows[1:] == [["" if value is None else str(value) for value in row] for row in made.rows]
     assert {row[column_names().index("recipient_id")] for row in rows[1:]} == set(IDS)
+
+
+@pytest.mark.parametrize("settings", [{}, {"formulas": "text"}])
+def test_a_value_that_a_spreadsheet_would_run_is_text_in_csv_and_every_other_value_as_it_is(
+    tmp_path, settings
+):
+    made = batch()
+    with push(tmp_path, "csv", made, **settings).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream, strict=True))[1:]
+    column = column_names().index("recipient_id")
+    assert {row[column] for row in rows} == {*IDS, "'=1+1"} - {"=1+1"}
+    for row, kept in zip(rows, made.rows, strict=True):
+        expected = ["" if value is None else str(value) for value in kept]
+        assert [*row[:column], *row[column + 1 :]] == [*expected[:column], *expected[column + 1 :]]
 
 
 def test_parquet_has_the_same_types_whatever_a_batch_holds(tmp_path):

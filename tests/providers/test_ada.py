@@ -1,10 +1,12 @@
 """The provider `ada` as it is made, and its lists read over real HTTP."""
 
+import gzip
 import json
 import os
 import subprocess
 import sys
 import traceback
+import tracemalloc
 
 import pytest
 
@@ -240,6 +242,18 @@ def test_an_endless_list_is_cut_off(serve, settings, monkeypatch):
             peer.write(b" " * 65536)
 
     assert "too long or too slow" in _trouble(settings, serve(script).url).message
+
+
+def test_a_small_list_that_unpacks_to_an_endless_one_takes_no_memory(serve, wire, settings):
+    bomb = gzip.compress(b" " * 300_000_000, compresslevel=1)
+    server = serve(wire.http(200, bomb, "Content-Encoding: gzip"))
+    tracemalloc.start()
+    try:
+        assert "too long or too slow" in _trouble(settings, server.url).message
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000_000
 
 
 def test_the_key_is_in_no_representation(settings):

@@ -6,7 +6,9 @@ import json
 import socket
 import threading
 import time
+import tracemalloc
 import types
+import zlib
 
 import aiohttp
 import pytest
@@ -236,6 +238,28 @@ def test_a_small_body_that_unpacks_to_an_endless_one_is_cut_off(serve, wire, set
     bomb = gzip.compress(b" " * 50_000_000)
     server = serve(wire.http(200, bomb, "Content-Encoding: gzip"))
     assert send(settings(server.url)).rule == "no_message_id"
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate", "br"])
+def test_a_small_body_that_unpacks_to_an_endless_one_takes_no_memory(serve, wire, settings, packing):
+    bomb = (gzip if packing == "gzip" else zlib).compress(b" " * 60_000_000)
+    assert len(bomb) < 64 * 1024
+    server = serve(wire.http(200, bomb, f"Content-Encoding: {packing}"))
+    tracemalloc.start()
+    try:
+        answer = send(settings(server.url))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (answer.outcome, answer.rule) == (Outcome.UNKNOWN, "no_message_id")
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize(("packing", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_an_answer_that_was_packed_unasked_is_read(serve, wire, settings, packing, pack):
+    body = wire.accepted.partition(b"\r\n\r\n")[2]
+    server = serve(wire.http(200, pack(body), f"Content-Encoding: {packing}"))
+    assert send(settings(server.url)).outcome is Outcome.ACCEPTED
 
 
 @pytest.mark.parametrize("pause", ["silence", "trickle"])
