@@ -20,6 +20,7 @@ REASONS = (
     "not_mobile",
     "no_consent",
     "suppressed",
+    "opted_out",
     "frequency_cap",
     "duplicate_phone",
     "bad_variable",

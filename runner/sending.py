@@ -245,9 +245,14 @@ class _Run:
         self._account(delivery, 0, answer)
 
     async def _send_once(self, delivery: Delivery, attempt: int) -> Answer | None:
-        """Slot, intent, send, outcome. None when the run stopped before this delivery was begun."""
+        """Slot, intent, send, outcome. None when the run stopped, or a gate shut, before it was begun."""
         departure = await self._with.pace.take_turn()
         if not self._may_leave(departure):
+            return None
+        # Asked again after the wait for the slot: with many in flight that is long enough to opt out.
+        barred = self._with.gate(delivery)
+        if barred is not None:
+            await self._refuse(delivery, barred)
             return None
         await self._intend(delivery)
         self._tally.in_flight += 1

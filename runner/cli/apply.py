@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from runner.cli.watching import ApplyWatcher
     from runner.delivery import Delivery
     from runner.ledger.interface import Counts, Holder, LedgerReader
+    from runner.opting_out import OptedOut
     from runner.providers.interface import Provider
     from runner.sending import Halt, Limits
     from runner.template import Template
@@ -214,13 +215,18 @@ def _tuned_interpreter() -> Iterator[None]:
 async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWatcher) -> Report:
     from runner.applying import Apply, apply_plan
     from runner.ledger.journal import ledger_thread
+    from runner.opting_out import opt_outs_followed
     from runner.sending import Halt
 
     provider = workplace.provider(plan.provider)
     campaign = _or_error(lambda: _campaign_now(workplace, plan))
     halt = Halt()
     with plan_file.extracted_tables(path, workplace.workspace) as tables, _stopped_by_signals(halt):
-        async with ledger_thread(workplace.project.ledger, workplace.project.root) as ledger, provider:
+        async with (
+            ledger_thread(workplace.project.ledger, workplace.project.root) as ledger,
+            opt_outs_followed(ledger, workplace.clock) as opted_out,
+            provider,
+        ):
             return await apply_plan(
                 Apply(
                     plan=plan,
@@ -233,7 +239,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                     limits=_limits(workplace, plan, campaign),
                     watcher=watcher,
                     today=lambda moved: _today(workplace, plan, campaign, provider, moved),
-                    gate=await ledger.call(lambda led: _gate(workplace, campaign, led)),
+                    gate=await ledger.call(lambda led: _gate(workplace, campaign, led, opted_out)),
                     rate=workplace.sending_rate(plan.provider),
                     rehearsal=workplace.rehearsal,
                 )
@@ -295,9 +301,9 @@ def _limits(workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError) 
 
 
 def _gate(
-    workplace: Workplace, campaign: Campaign | RunnerError, ledger: LedgerReader
+    workplace: Workplace, campaign: Campaign | RunnerError, ledger: LedgerReader, opted_out: OptedOut
 ) -> Callable[[Delivery], str | None]:
-    """Return the gate at send time: who got on a never-message list, or to the cap, since the plan.
+    """Return the gate at send time: who opted out, got on a list, or to the cap, since the plan.
 
     A campaign that cannot be loaded any more is refused before anybody comes to the gate.
     """
@@ -311,6 +317,8 @@ def _gate(
     def barred(delivery: Delivery) -> str | None:
         if delivery.key.phone in suppressed:
             return "suppressed"
+        if delivery.key.phone in opted_out:
+            return "opted_out"
         return "frequency_cap" if delivery.key.phone in capped else None
 
     return barred

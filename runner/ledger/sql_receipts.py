@@ -12,7 +12,10 @@ from runner.delivery import Answer, Outcome, ReceiptStatus, State
 from runner.ledger import sql_rows as rows
 from runner.ledger.interface import Receipt
 from runner.ledger.sql_deliveries import Changes, Deliveries
+from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.store import Row, Store
+from runner.ledger.webhooks import OptOut
+from runner.opt_out import says_opted_out
 
 #: How many receipts one transaction records: a run that sends meanwhile must not wait for long.
 _AT_ONCE = 1000
@@ -70,9 +73,10 @@ class _Moves:
 class Receipts:
     """The receipts of a SQL ledger."""
 
-    def __init__(self, store: Store, deliveries: Deliveries) -> None:
+    def __init__(self, store: Store, deliveries: Deliveries, opt_outs: OptOuts) -> None:
         self._store = store
         self._deliveries = deliveries
+        self._opt_outs = opt_outs
 
     def record_receipts(self, receipts: Sequence[Receipt], now: float) -> int:
         """Record what the provider told of deliveries; return how many of the receipts moved something.
@@ -89,10 +93,12 @@ class Receipts:
         listed = json.dumps([rows.receipt(each) for each in receipts])
         with self._store.transaction():
             self._store.hold([found[0] for found in self._store.rows("occurrences_of", receipts=listed)])
-            moves = _Moves(self._standing(listed))
+            standing = self._standing(listed)
+            moves = _Moves(standing)
             moved = sum(moves.is_moved_by(each) for each in receipts)
             self._settle(moves.settling, now)
             self._write(moves.further)
+            self._opt_outs.write(_opt_outs(receipts, standing))
             self._deliveries.count(moves.changes)
         return moved
 
@@ -132,3 +138,19 @@ class Receipts:
         self._store.run("add_receipts", {"receipts": json.dumps([rows.receipt(each) for each in further])})
         latest = json.dumps([rows.receipt(each) for each in furthest.values()])
         self._store.run("set_receipts", {"receipts": latest})
+
+
+def _opt_outs(receipts: Sequence[Receipt], standing: dict[int, _Standing]) -> list[OptOut]:
+    """Return whom receipts of failure show as having stopped messages of this business."""
+    return [
+        OptOut(
+            phone=str(standing[each.delivery].row[0]),
+            at=each.at,
+            source=f"receipt ({each.source})",
+            detail=each.detail or each.code,
+        )
+        for each in receipts
+        if each.status is ReceiptStatus.FAILED
+        and each.delivery in standing
+        and says_opted_out(each.code, each.detail)
+    ]
