@@ -29,7 +29,7 @@ _BENCHMARKS: dict[str, Callable[[Path], Figures]] = {
     "rows": lambda folder: [td_rows(folder, rows=1_000_000)],
     "log": lambda folder: [td_log(folder, rows=50_000)],
     "receipts": lambda folder: big_report(folder, lines=1_000_000),
-    "webhooks": lambda folder: webhooks(folder, people=20_000),
+    "webhooks": lambda folder: webhooks(folder, people=8_000),
 }
 
 
