@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -20,6 +21,7 @@ from aiohttp import web
 
 from runner import quick_json
 from runner.errors import LedgerError, UsageError
+from runner.ledger.interface import Ledger
 from runner.ledger.journal import LedgerThread, ledger_thread
 from runner.ledger.webhook_journal import WebhookJournal
 from runner.ledger.webhooks import Webhook, WebhookKind
@@ -39,6 +41,8 @@ _BACKLOG = 1_024
 #: Between two batches of matching, so that webhooks gather; and after the ledger could not be used: seconds.
 _GATHERING = 0.5
 _AFTER_FAILURE = 5.0
+#: After so many failures in a row the listener ends: whoever restarts it opens the ledger anew.
+_MOST_FAILURES = 6
 #: So often it is looked whether an open webhook has fallen due, in seconds.
 _LOOK_AGAIN = 1.0
 _STOP_SECONDS = 5.0
@@ -81,7 +85,8 @@ class Listener:
 
     `arrived` counts webhooks: `receipts`, `stops`, `other` (nothing to keep), `refused` (none, or without the
     secret), `failed` (not kept, as the ledger could not be used). `settled` counts what came of them by
-    matching. `failures` are the ledger's since they were last looked at. `matching` ends only by a bug.
+    matching. `failures` are the ledger's since they were last looked at. `matching` ends only by an error:
+    the ledger could not be used for half a minute, or a bug.
     """
 
     url: str
@@ -212,30 +217,35 @@ class _Matcher:
     failures: list[LedgerError]
 
     async def match_always(self) -> None:
-        """Match what is due now, then whenever something was kept, and what falls due meanwhile."""
+        """Match what is due now, then whenever something was kept, and what falls due meanwhile.
+
+        Errors: LedgerError, once it came several times in a row.
+        """
+        failed = 0
         while not self.stopping.is_set():
             self.kept.clear()
-            if await self._match_batch() < AT_ONCE:
+            try:
+                due = await self.ledger.call(partial(self._settle, now=self.clock.now()))
+            except LedgerError as failure:
+                self.failures[:] = [failure]
+                failed += 1
+                if failed == _MOST_FAILURES:
+                    raise
+                await self._wait_for(self.stopping, _AFTER_FAILURE)
+                continue
+            failed = 0
+            if due < AT_ONCE:
                 await self._pause()
 
-    async def _match_batch(self) -> int:
-        now = self.clock.now()
-        try:
-            return await self.ledger.call(lambda ledger: self.settler.settle_due(ledger, now))
-        except LedgerError as failure:
-            self.failures[:] = [failure]
-            await self._wait(_AFTER_FAILURE)
-            return 0
+    def _settle(self, ledger: Ledger, *, now: float) -> int:
+        return self.settler.settle_due(ledger, now)
 
     async def _pause(self) -> None:
         """Wait until something was kept, and a little longer, so that more comes with it."""
         if not self.kept.is_set():
-            await self._wait(_LOOK_AGAIN)
+            await self._wait_for(self.kept, _LOOK_AGAIN)
         if not self.stopping.is_set():
             await self._wait_for(self.stopping, _GATHERING)
-
-    async def _wait(self, seconds: float) -> None:
-        await self._wait_for(self.kept, seconds)
 
     async def _wait_for(self, event: asyncio.Event, seconds: float) -> None:
         sleeping = asyncio.ensure_future(self.clock.sleep(seconds))

@@ -15,6 +15,7 @@ from runner.ledger import open_ledger
 from runner.ledger.webhooks import WebhookKind
 from runner.receipts import listening as module
 from runner.receipts.listening import ListenerSettings, WebhookServer, listening
+from tests.virtual_time import VirtualClock, run_virtually
 
 LEDGER = "sqlite:///ledger.db"
 SECRET = "a-secret-of-many-letters"
@@ -271,3 +272,53 @@ def test_a_port_that_is_taken_is_a_clear_error(talk, tmp_path):
             await module._listen(settings, asyncio.Protocol)
 
     talk(steps)
+
+
+class Thread:
+    """A ledger's thread whose ledger cannot be used so many times."""
+
+    def __init__(self, failures):
+        self.failures = failures
+        self.calls = 0
+
+    async def call(self, work):
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise LedgerError("the server is gone")
+        return work(self)
+
+    def due_webhooks(self, now, limit):
+        return []
+
+
+def match_for(thread, seconds):
+    """Match against a ledger's thread for some time; return the failures that are told."""
+    failures = []
+
+    async def run():
+        matcher = module._Matcher(
+            settler=module.Settler(None, None),
+            ledger=thread,
+            clock=VirtualClock(),
+            kept=asyncio.Event(),
+            stopping=asyncio.Event(),
+            failures=failures,
+        )
+        asyncio.get_running_loop().call_later(seconds, matcher.stopping.set)
+        await matcher.match_always()
+
+    run_virtually(run())
+    return failures
+
+
+def test_a_ledger_that_comes_back_is_used_again():
+    thread = Thread(failures=3)
+    assert len(match_for(thread, 60)) == 1
+    assert thread.calls > 10
+
+
+def test_a_ledger_that_is_gone_for_half_a_minute_ends_the_listener():
+    thread = Thread(failures=100)
+    with pytest.raises(LedgerError, match="server is gone"):
+        match_for(thread, 600)
+    assert thread.calls == 6
