@@ -31,12 +31,13 @@ if TYPE_CHECKING:
 
 #: How receipts of webhooks are marked in the ledger.
 SOURCE = "webhook"
-#: Webhooks judged at once: those due, and with them the open ones of the same phones.
+#: Webhooks judged at once: those due, and with them those that may claim the same deliveries.
 AT_ONCE = 2_000
-_BESIDE = 8_000
-#: An open webhook is tried again after twice its age, at first after so many seconds; and not any more after
-#: 40 days: a message is delivered, or fails, within 30.
+_MOST_RIVALS = 10_000
+#: An open webhook is tried again after so many times its age, at first after so many seconds; and no more
+#: after 40 days: a message is delivered, or fails, within 30. Few tries, as others' webhooks may be many.
 _FIRST_WAIT = 2.0
+_WAIT_PER_AGE = 5.0
 _GIVE_UP = 40 * 86_400.0
 #: While its delivery may be under way, it is tried at least so often.
 _IN_FLIGHT_WAIT = 30.0
@@ -115,15 +116,17 @@ class Settler:
         due = book.due_webhooks(now, AT_ONCE)
         if not due:
             return 0
-        webhooks = _with_those_beside(due, book)
-        judged = self._judge(webhooks, book)
+        candidates = _candidates(due, book)
+        webhooks = _with_rivals(due, candidates, book)
+        judged = self._judge(webhooks, candidates)
         book.record_receipts(_receipts(webhooks, judged), now)
         book.settle_webhooks([_verdict(each, judged[each.number], now) for each in webhooks], now)
         self.counts.update(judged[each.number].reason or "matched" for each in due)
         return len(due)
 
-    def _judge(self, webhooks: Sequence[KeptWebhook], book: Book) -> Mapping[int, _Judged]:
-        candidates = _candidates(webhooks, book)
+    def _judge(
+        self, webhooks: Sequence[KeptWebhook], candidates: Sequence[OpenDelivery]
+    ) -> Mapping[int, _Judged]:
         by_number = {each.delivery: each for each in candidates}
         tagged = _by_tag(webhooks, candidates)
         under_way = {each.phone for each in candidates if each.state is State.INTENT}
@@ -157,11 +160,13 @@ class Settler:
                 self.connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
-def _with_those_beside(due: Sequence[KeptWebhook], book: Book) -> list[KeptWebhook]:
-    """Return the webhooks that are due, and all others of their phones that are open."""
-    phones = sorted({each.phone for each in due if each.phone})
+def _with_rivals(
+    due: Sequence[KeptWebhook], candidates: Iterable[OpenDelivery], book: Book
+) -> list[KeptWebhook]:
+    """Return the webhooks that are due, and all others that are open and may claim the same delivery."""
+    claimed = {each.phone for each in candidates if each.message_id is None}
     known = {each.number: each for each in due}
-    for each in book.open_webhooks(phones, len(due) + _BESIDE):
+    for each in book.open_webhooks(sorted(claimed), _MOST_RIVALS) if claimed else ():
         known.setdefault(each.number, each)
     return [known[number] for number in sorted(known)]
 
@@ -260,7 +265,7 @@ def _verdict(webhook: KeptWebhook, judged: _Judged, now: float) -> WebhookVerdic
         number = judged.delivery.delivery
         return WebhookVerdict(number=webhook.number, verdict="matched", delivery=number, is_settled=True)
     reason, age = judged.reason or "no_delivery", max(0.0, now - webhook.received_at)
-    wait = max(_FIRST_WAIT, 2 * age)
+    wait = max(_FIRST_WAIT, _WAIT_PER_AGE * age)
     wait = min(wait, _IN_FLIGHT_WAIT) if reason == "in_flight" else wait
     due_at = now + wait if age < _GIVE_UP else None
     return WebhookVerdict(number=webhook.number, verdict=reason, due_at=due_at)
