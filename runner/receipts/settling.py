@@ -1,9 +1,10 @@
 """Webhooks -> deliveries of the ledger, by the rules of a report; what fits none waits and is tried again.
 
 A webhook is judged as a line of a report is (`matching`): by message id, else by phone, sender and time, one
-candidate or none. Before that, our own tag tells, where it came back. Three more rules, as a webhook may be
+candidate or none. Before that, our own tag tells, where it came back. Four more rules, as a webhook may be
 early: a delivery that is under way is waited for; one that was provably not sent is no candidate; and all
-open webhooks of a phone are judged together, so that two ids that fit one delivery settle nothing.
+open webhooks of a phone are judged together, so that two ids that fit one delivery settle nothing; and no
+other delivery may be the one that is meant, as long back as a receipt may take.
 
 Receipts are recorded before their webhooks are settled. Killed between the two, the next start records them
 again, which moves nothing.
@@ -12,7 +13,7 @@ again, which moves nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
@@ -118,21 +119,25 @@ class Settler:
             return 0
         candidates = _candidates(due, book)
         webhooks = _with_rivals(due, candidates, book)
-        judged = self._judge(webhooks, candidates)
+        judged = self._judge(webhooks, candidates, book)
         book.record_receipts(_receipts(webhooks, judged), now)
         book.settle_webhooks([_verdict(each, judged[each.number], now) for each in webhooks], now)
         self.counts.update(judged[each.number].reason or "matched" for each in due)
         return len(due)
 
     def _judge(
-        self, webhooks: Sequence[KeptWebhook], candidates: Sequence[OpenDelivery]
+        self, webhooks: Sequence[KeptWebhook], candidates: Sequence[OpenDelivery], book: Book
     ) -> Mapping[int, _Judged]:
         by_number = {each.delivery: each for each in candidates}
         tagged = _by_tag(webhooks, candidates)
         under_way = {each.phone for each in candidates if each.state is State.INTENT}
+        matched = self._matched(webhooks, candidates)
+        crowded = _crowded({phone for *_, phone, _, by in matched if by == "phone" and phone}, webhooks, book)
         judged = {}
-        for number, moment, why, phone, delivery, matched_by in self._matched(webhooks, candidates):
-            one = _Judged(moment=moment, delivery=by_number.get(delivery or 0), reason=why)
+        for number, moment, why, phone, delivery, matched_by in matched:
+            reason = "several_deliveries" if matched_by == "phone" and phone in crowded else why
+            found = None if reason else by_number.get(delivery or 0)
+            one = _Judged(moment=moment, delivery=found, reason=reason)
             is_certain = matched_by == "message_id"
             if not is_certain and number in tagged:
                 one, is_certain = _Judged(moment=moment, delivery=tagged[number]), True
@@ -187,6 +192,21 @@ def _candidates(webhooks: Sequence[KeptWebhook], book: Book) -> list[OpenDeliver
         found |= {each.delivery: each for each in chain(*book.deliveries_to(wanted, since))}
     found |= {each.delivery: each for each in _without_phone(webhooks, book)}
     return list(found.values())
+
+
+def _crowded(phones: Collection[str], webhooks: Sequence[KeptWebhook], book: Book) -> set[str]:
+    """Return those phones to which more than one delivery without an id went, as long as receipts may take.
+
+    A report's rule looks three days back for the one; a person whose phone was off may get an older one now.
+    """
+    if not phones:
+        return set()
+    since = min(each.received_at for each in webhooks) - _GIVE_UP
+    found = chain(*book.deliveries_to(sorted(phones), since))
+    without_id = Counter(
+        each.phone for each in found if each.message_id is None and each.state is not State.REFUSED
+    )
+    return {phone for phone, count in without_id.items() if count > 1}
 
 
 def _without_phone(webhooks: Sequence[KeptWebhook], book: Book) -> Iterator[OpenDelivery]:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from runner.delivery import ReceiptStatus, State
 from runner.ledger.webhooks import KeptWebhook
@@ -148,6 +150,12 @@ def test_of_two_unknown_deliveries_neither_is_chosen(settle):
     assert settle(book) == {1: ("several_deliveries", None)}
 
 
+def test_an_older_unknown_delivery_may_be_meant_too_by_a_receipt_that_comes_late(settle):
+    book = Book(unknown(1), unknown(2, phone=phone(1), campaign="other", intent_at=SENT_AT - 9 * 86_400))
+    book.receive(1, message_id="x")
+    assert settle(book) == {1: ("several_deliveries", None)}
+
+
 def test_two_ids_that_fit_one_unknown_delivery_settle_nothing_whenever_they_come(settle):
     book = Book(unknown(1))
     book.receive(1, message_id="x")
@@ -272,3 +280,37 @@ def test_a_webhook_is_matched_as_the_same_line_of_a_report_is(settle, verdicts, 
     line = f"{phone(1)},delivered,2026-03-20 10:03:00,{told.get('message_id', '')},{SENDER}"
     _, receipts, _ = verdicts("Phone,Status,Time,Message ID,From", [line], one)
     assert as_webhook == (receipts[0].delivery if receipts else None)
+
+
+#: What a delivery comes to, and what is known of it meanwhile.
+FATES = st.sampled_from([State.ACCEPTED, State.UNKNOWN, State.REFUSED])
+#: What happens, and to which delivery.
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["settle", "outcome", "webhook"]), st.integers(0, 5)), min_size=4, max_size=14
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    fates=st.lists(FATES, min_size=1, max_size=6), steps=STEPS, ages=st.lists(st.integers(0, 20), min_size=6)
+)
+def test_in_whatever_order_things_happen_no_receipt_goes_to_another_delivery(settle, fates, steps, ages):
+    """Two phones; each delivery has an id at the provider, which the ledger learns where it is accepted."""
+    ours = [
+        in_flight(n + 1, phone=phone(n % 2), campaign=f"c{n}", intent_at=SENT_AT - ages[n] * 86_400)
+        for n in range(len(fates))
+    ]
+    book, now = Book(*ours), SENT_AT + 300
+    for step, which in steps:
+        number = which % len(fates) + 1
+        fate = fates[number - 1]
+        if step == "outcome":
+            known = f"id{number}" if fate is State.ACCEPTED else book.deliveries[number].message_id
+            book.change(number, state=fate, message_id=known)
+        elif step == "webhook" and fate is not State.REFUSED:
+            book.receive(None, phone=phone((number - 1) % 2), message_id=f"id{number}", received=now)
+        now += 600
+        settle(book, now)
+        for told in book.recorded:
+            book.change(told.delivery, state=State.ACCEPTED, message_id=told.message_id)
+            assert told.message_id == f"id{told.delivery}"
