@@ -96,6 +96,10 @@ def test_our_key_is_found_wherever_it_comes_back():
     assert read_webhook(status(status="sent", tag1="their own tag")).tag is None
 
 
+def test_our_key_is_not_looked_for_without_end():
+    assert read_webhook(status(status="sent", many=["x"] * 5_000)).tag is None
+
+
 @pytest.mark.parametrize("number", ["+60 12-000 0002", 60120000002, "0060120000002"])
 def test_a_phone_is_kept_as_digits(number):
     assert read_webhook(status(status="sent", custNo=number)).phone == "60120000002"
