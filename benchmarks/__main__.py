@@ -16,6 +16,7 @@ from benchmarks.receipts import big_report
 from benchmarks.start import start_up
 from benchmarks.td_log import td_log
 from benchmarks.td_rows import td_rows
+from benchmarks.webhooks import webhooks
 
 Figures = list[dict[str, object]]
 
@@ -30,6 +31,7 @@ _BENCHMARKS: dict[str, Callable[[Path], Figures]] = {
     "rows": lambda folder: [td_rows(folder, rows=1_000_000)],
     "log": lambda folder: [td_log(folder, rows=50_000)],
     "receipts": lambda folder: big_report(folder, lines=1_000_000),
+    "webhooks": lambda folder: webhooks(folder, people=8_000),
 }
 
 

@@ -20,7 +20,7 @@ def big_report(folder: Path, *, lines: int) -> list[dict[str, object]]:
     """Preview, import and import again a report of `lines` lines; every second one has no message id."""
     project = make_project(folder, rate="5/s")
     with closing(open_ledger("sqlite:///.runner/ledger.db", root=project.root)) as ledger:
-        _fill(ledger, lines)
+        fill(ledger, lines)
     _write_report(project.root / "report.csv", lines)
     return [
         _imported(project, "preview", lines, "--preview"),
@@ -29,19 +29,19 @@ def big_report(folder: Path, *, lines: int) -> list[dict[str, object]]:
     ]
 
 
-def _fill(ledger: Ledger, deliveries: int) -> None:
+def fill(ledger: Ledger, deliveries: int, *, sent_at: float = _SENT_AT) -> None:
     """Have these deliveries accepted; every hundredth is unknown, and has no message id."""
     holder = Holder(owner="bench", host="here", pid=1)
-    token = ledger.acquire(lock_name("promo", "once"), holder, _SENT_AT)
+    token = ledger.acquire(lock_name("promo", "once"), holder, sent_at)
     ledger.register_plan(
         digest="d",
         campaign="promo",
         occurrence="once",
         to_send=deliveries,
-        created_at=_SENT_AT,
+        created_at=sent_at,
         details={"sender": SENDER},
     )
-    run = ledger.begin_run(token, "d", holder, _SENT_AT)
+    run = ledger.begin_run(token, "d", holder, sent_at)
     for start in range(0, deliveries, _GROUP):
         numbers = range(start, min(start + _GROUP, deliveries))
         keys = [DeliveryKey(campaign="promo", occurrence="once", phone=_phone(n)) for n in numbers]
@@ -49,9 +49,9 @@ def _fill(ledger: Ledger, deliveries: int) -> None:
         settled = [
             Settlement(key=key, run=run, answer=_answer(n)) for key, n in zip(keys, numbers, strict=True)
         ]
-        ledger.commit(token, intents, [], _SENT_AT)
-        ledger.commit(token, [], settled, _SENT_AT + 1)
-    ledger.end_run(run, 0, _SENT_AT + 1)
+        ledger.commit(token, intents, [], sent_at)
+        ledger.commit(token, [], settled, sent_at + 1)
+    ledger.end_run(run, 0, sent_at + 1)
     ledger.release(token)
 
 

@@ -37,7 +37,7 @@ from runner.sending import (
 )
 
 #: The rules by which a gate of ours refuses a delivery at send time.
-GATE_RULES = ("suppressed", "frequency_cap", FORGOTTEN)
+GATE_RULES = ("suppressed", "opted_out", "frequency_cap", FORGOTTEN)
 #: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
 

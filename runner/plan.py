@@ -24,6 +24,7 @@ REASONS = (
     "forgotten",
     "no_consent",
     "suppressed",
+    "opted_out",
     "frequency_cap",
     "duplicate_phone",
     "bad_variable",

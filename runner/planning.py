@@ -65,6 +65,10 @@ class LedgerReader(Protocol):
         """Yield, in batches, phones and how many messages they got since then, over all campaigns."""
         ...
 
+    def opted_out(self) -> Iterator[list[str]]:
+        """Yield, in batches, the phones that are not to be messaged any more."""
+        ...
+
     def generation(self, campaign: str, occurrence: str) -> int:
         """Return a number that grows with every run and every settlement by hand."""
         ...
@@ -236,6 +240,7 @@ def _lists(campaign: Campaign, occurrence: str, ledger: LedgerReader, circumstan
     cap = campaign.guards.frequency_cap
     return Lists(
         suppression=circumstances.suppression,
+        opted_out=ledger.opted_out(),
         taken=ledger.taken(campaign.name, occurrence),
         recent=ledger.recent((circumstances.now - cap.per).timestamp()) if cap else None,
         forgotten=circumstances.forgotten,

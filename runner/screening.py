@@ -48,12 +48,13 @@ _READ = "read.parquet"
 class Lists:
     """Who is not sent to, whatever their row says.
 
-    `suppression` are CSV files of phones; `taken` phones that have this message; `recent` phones and how many
-    messages they got lately, None without a frequency cap. Both come in batches of digits. `forgotten` is
-    None when nobody was.
+    `suppression` are CSV files of phones; `opted_out` phones that asked not to be messaged; `taken` phones
+    that have this message; `recent` phones and how many messages they got lately, None without a frequency
+    cap. All but the files come in batches of digits. `forgotten` is None when nobody was.
     """
 
     suppression: Sequence[Path] = ()
+    opted_out: Iterable[list[str]] = ()
     taken: Iterable[list[str]] = ()
     recent: Iterable[list[tuple[str, int]]] | None = None
     forgotten: Forgotten | None = None
@@ -190,9 +191,10 @@ def _load_lists(connection: DuckDBPyConnection, lists: Lists, campaign: Campaign
     """Load the lists into tables of BIGINT phones; return how many suppression lines cannot be read."""
     import pyarrow as pa
 
-    connection.execute("CREATE TABLE taken (phone BIGINT)")
-    for batch in lists.taken:
-        _insert(connection, "taken", pa.table({"phone": pa.array(batch, pa.string())}))
+    for table, batches in (("taken", lists.taken), ("opted_out", lists.opted_out)):
+        connection.execute(f"CREATE TABLE {table} (phone BIGINT)")
+        for batch in batches:
+            _insert(connection, table, pa.table({"phone": pa.array(batch, pa.string())}))
     connection.execute("CREATE TABLE capped (phone BIGINT)")
     cap = campaign.guards.frequency_cap
     for pairs in lists.recent or () if cap else ():
@@ -321,6 +323,7 @@ def _gates(consent: str, consent_type: str) -> str:
             WHEN is_forgotten(_phone) THEN '{FORGOTTEN}'
             WHEN NOT {_agrees(consent, consent_type)} THEN 'no_consent'
             WHEN _phone IN (SELECT phone FROM suppressed) THEN 'suppressed'
+            WHEN _phone IN (SELECT phone FROM opted_out) THEN 'opted_out'
             WHEN _phone IN (SELECT phone FROM capped) AND _phone NOT IN (SELECT phone FROM taken)
                 THEN 'frequency_cap'
         END

@@ -44,7 +44,7 @@ _DATA_KEYED = {
 }
 
 #: A fenced block of another language would hide its commands from these tests.
-LANGUAGES = {"sh", "yaml", "json", "text", "markdown", "sql"}
+LANGUAGES = {"sh", "yaml", "json", "text", "markdown", "sql", "ini", "nginx"}
 
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -305,6 +305,7 @@ def test_every_json_document_is_described_key_by_key(
         "audit show": run("audit", "show", "--json"),
         "templates list": run("templates", "list", "--json"),
         "receipts import": run(*report(project, sandbox), "--json"),
+        "receipts list": run("receipts", "list", "--unmatched", "--json"),
         "log push": run("log", "push", "1", "--json"),
         "doctor": run("doctor", "promo.yml", "--json"),
     }

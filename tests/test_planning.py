@@ -53,12 +53,16 @@ ADA = ProviderSettings(name="ada", url="https://x", sender="60110000001", rate=R
 class Ledger:
     """A ledger as planning reads it."""
 
-    def __init__(self, taken=(), recent=(), generation=0):
+    def __init__(self, taken=(), recent=(), generation=0, opted_out=()):
         self._taken, self._recent, self._generation = taken, recent, generation
+        self._opted_out = opted_out
         self.since = None
 
     def taken(self, campaign, occurrence):
         yield list(self._taken)
+
+    def opted_out(self):
+        yield list(self._opted_out)
 
     def recent(self, since):
         self.since = since
@@ -219,6 +223,11 @@ def test_without_rows_no_share_is_exceeded(tmp_path):
     plan = planned(tmp_path, [], campaign=campaign)
     assert plan.guards[0].found == "0"
     assert plan.exceeded == ()
+
+
+def test_who_opted_out_is_rejected(tmp_path):
+    plan = planned(tmp_path, rows(3), ledger=Ledger(opted_out=[rows(1)[0][1]]))
+    assert (plan.to_send, plan.rejected) == (2, {"opted_out": 1})
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ ROWS = st.lists(
 PHONES = st.sets(st.sampled_from([A, B, C]))
 
 
-def expected_verdicts(rows, taken, suppressed, capped):
+def expected_verdicts(rows, taken, suppressed, opted_out, capped):
     """Judge the rows one by one, as the manual says it."""
     judged, first_that_could, first = [], {}, {}
     for number, (written, name, consent) in enumerate(rows):
@@ -235,6 +235,8 @@ def expected_verdicts(rows, taken, suppressed, capped):
             reason = "no_consent"
         elif reason is None and phone in suppressed:
             reason = "suppressed"
+        elif reason is None and phone in opted_out:
+            reason = "opted_out"
         elif reason is None and phone in capped and phone not in taken:
             reason = "frequency_cap"
         if reason is None:
@@ -253,8 +255,8 @@ def expected_verdicts(rows, taken, suppressed, capped):
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows=ROWS, taken=PHONES, suppressed=PHONES, capped=PHONES)
-def test_any_table_is_judged_as_the_manual_says_and_balances(rows, taken, suppressed, capped):
+@given(rows=ROWS, taken=PHONES, suppressed=PHONES, opted_out=PHONES, capped=PHONES)
+def test_any_table_is_judged_as_the_manual_says_and_balances(rows, taken, suppressed, opted_out, capped):
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "never.csv").write_text("phone\n" + "".join(f"{phone}\n" for phone in suppressed))
@@ -264,11 +266,12 @@ def test_any_table_is_judged_as_the_manual_says_and_balances(rows, taken, suppre
             campaign=CAPPED,
             lists=Lists(
                 suppression=[folder / "never.csv"],
+                opted_out=[list(opted_out)],
                 taken=[list(taken)],
                 recent=[[(phone, 2) for phone in capped]],
             ),
         )
-        assert verdicts(found) == expected_verdicts(rows, taken, suppressed, capped)
+        assert verdicts(found) == expected_verdicts(rows, taken, suppressed, opted_out, capped)
         assert found.to_send + found.already_sent + sum(found.rejected.values()) == len(rows)
         assert set(found.rejected) <= set(REASONS)
 

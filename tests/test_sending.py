@@ -246,6 +246,26 @@ def test_a_gate_at_send_time_only_shrinks_the_list():
     assert {event.answer.rule for event in events} == {"accepted", "suppressed"}
 
 
+def test_a_gate_that_shuts_while_many_wait_for_their_slots_keeps_back_all_that_have_not_left():
+    world = World()
+    barred = lambda _: "opted_out" if world.clock.now() > world.clock.start + 2 else None  # noqa: E731
+    tally = world.send_all(60, gate=barred)
+    assert max(world.arrivals) <= world.clock.start + 2.2
+    assert (tally.accepted, tally.refused, tally.remaining) == (
+        len(world.arrivals),
+        60 - len(world.arrivals),
+        0,
+    )
+    assert tally.barred == tally.refused
+
+
+def test_who_is_barred_between_two_attempts_is_not_tried_again():
+    world = World(answers=lambda phone, attempt: RETRY)
+    barred = lambda _: "opted_out" if world.arrivals else None  # noqa: E731
+    tally = world.send_all(1, gate=barred)
+    assert (tally.refused, len(world.arrivals)) == (1, 1)
+
+
 def test_whom_a_gate_keeps_back_is_no_failure_of_the_provider():
     world = World()
     tally = world.send_all(200, gate=lambda _: "suppressed", max_failed=Limit(share=0.05))

@@ -213,6 +213,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
     from runner.applying import Apply, apply_plan
     from runner.cli.gates import kept_open, open_forgotten_gate, send_gate
     from runner.ledger.journal import ledger_thread
+    from runner.opting_out import opt_outs_followed
     from runner.recipients import check_recipients
     from runner.sending import Halt
 
@@ -222,7 +223,11 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
     extracted = plan_file.extracted_tables(path, workplace.workspace, plan_key(), of=plan)
     with extracted as tables, _stopped_by_signals(halt):
         check_recipients(tables, plan)
-        async with ledger_thread(workplace.project.ledger, workplace.project.root) as ledger, provider:
+        async with (
+            ledger_thread(workplace.project.ledger, workplace.project.root) as ledger,
+            opt_outs_followed(ledger, workplace.clock) as opted_out,
+            provider,
+        ):
             forgotten = await ledger.call(open_forgotten_gate)
             apply = Apply(
                 plan=plan,
@@ -237,7 +242,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                 today=lambda moved: _today(
                     workplace, plan, campaign, provider, moved, forgotten.count_in(tables)
                 ),
-                gate=await ledger.call(lambda led: send_gate(workplace, campaign, forgotten, led)),
+                gate=await ledger.call(lambda led: send_gate(workplace, campaign, forgotten, opted_out, led)),
                 rate=workplace.sending_rate(plan.provider),
                 rehearsal=workplace.rehearsal,
             )

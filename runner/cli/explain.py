@@ -19,6 +19,7 @@ from runner.reports.wording import REASONS
 
 if TYPE_CHECKING:
     from runner.ledger.interface import DeliveryHistory, LedgerReader
+    from runner.ledger.webhooks import OptOut
 
 
 @click.command(name="explain")
@@ -48,10 +49,12 @@ def _document(workplace: Workplace, ledger: LedgerReader, digits: str, region: s
     forgotten = _is_forgotten(ledger, digits)
     if forgotten:
         return {"phone": mask_phone(digits), "forgotten": True}
+    opted_out = ledger.opt_out(digits)
     return {
         "phone": mask_phone(digits),
         "forgotten": forgotten,
         "suppressed": digits in suppressed_phones(workplace, region),
+        "opted_out": _opt_out(opted_out) if opted_out else None,
         "plans": list(_in_plans(workplace, digits)),
         "messages": [_message(history) for history in ledger.history(digits)],
     }
@@ -123,12 +126,20 @@ def _message(history: DeliveryHistory) -> dict[str, Any]:
     }
 
 
+def _opt_out(opt_out: OptOut) -> dict[str, Any]:
+    return {"at": _moment(opt_out.at), "source": opt_out.source, "detail": opt_out.detail}
+
+
 def _moment(at: float) -> str:
     return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _show(document: dict[str, Any]) -> None:
     output.show(f"{document['phone']}{'  on a never-message list' if document['suppressed'] else ''}")
+    opted_out = document["opted_out"]
+    if opted_out:
+        detail = f": {opted_out['detail']}" if opted_out["detail"] else ""
+        output.show(f"  opted out {opted_out['at']} by {opted_out['source']}{detail}")
     for row in document["plans"]:
         meaning = REASONS.get(row["verdict"], "")
         detail = f" ({row['detail']})" if row["detail"] else f" ({meaning})" if meaning else ""

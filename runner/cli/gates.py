@@ -18,6 +18,7 @@ from runner.forgotten import ASKED_EVERY, Forgotten
 if TYPE_CHECKING:
     from runner.ledger.interface import Ledger, LedgerReader
     from runner.ledger.journal import LedgerThread
+    from runner.opting_out import OptedOut
     from runner.sending import Halt
 
 
@@ -80,9 +81,13 @@ async def kept_open(gate: ForgottenGate, ledger: LedgerThread, halt: Halt) -> As
 
 
 def send_gate(
-    workplace: Workplace, campaign: Campaign | RunnerError, forgotten: ForgottenGate, ledger: LedgerReader
+    workplace: Workplace,
+    campaign: Campaign | RunnerError,
+    forgotten: ForgottenGate,
+    opted_out: OptedOut,
+    ledger: LedgerReader,
 ) -> Callable[[Delivery], str | None]:
-    """Return the gate at send time: who was forgotten, got on a never-message list, or to the cap since.
+    """Return the gate at send time: who was forgotten, opted out, got on a list, or to the cap since.
 
     A campaign that cannot be loaded any more is refused before anybody comes to the gate.
     """
@@ -99,6 +104,8 @@ def send_gate(
             return FORGOTTEN
         if phone in suppressed:
             return "suppressed"
+        if phone in opted_out:
+            return "opted_out"
         return "frequency_cap" if phone in capped else None
 
     return barred

@@ -32,7 +32,7 @@ _COMMANDS = {
     "forget": ("forget", "Erase a person everywhere, and never message them again."),
     "audit": ("audit", "Show who did what, and check that nobody changed the record."),
     "log": ("log", "Push a run's log to Treasure Data or a file, once more if need be."),
-    "receipts": ("receipts", "Import what the provider reports: sent, delivered, read, failed."),
+    "receipts": ("receipts", "Take in what the provider tells: sent, delivered, read, failed."),
     "templates": ("templates", "List the provider's message templates."),
     "sandbox": ("sandbox", "Serve the provider's and Treasure Data's APIs here, for rehearsal."),
     "export": ("export", "Write a project that runs a campaign elsewhere: TD Workflow."),

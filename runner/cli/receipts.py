@@ -1,4 +1,4 @@
-"""`runner receipts import`: take in what the provider reports of messages sent: delivered, read, failed."""
+"""`runner receipts import`, and its group: take in what the provider reports: delivered, read, failed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import output
+from runner.cli.receipts_list import list_
+from runner.cli.receipts_listen import listen
 from runner.cli.td_options import td_options
 from runner.cli.workplace import TdFlags, Workplace, open_workplace, user_name
 from runner.errors import ExitCode, LogError, Refusal, UsageError
@@ -45,6 +47,10 @@ class _Recorded:
 @click.group(name="receipts")
 def command() -> None:
     """Take in what became of messages after they were sent (docs/receipts.md)."""
+
+
+command.add_command(listen)
+command.add_command(list_)
 
 
 @command.command(name="import")

@@ -41,6 +41,7 @@ _TD_KEY = f"1/{0:040d}"  # of the right shape; the sandbox takes any
 @click.option("--templates", type=click.Path(path_type=Path), help="A JSON file of templates to serve.")
 @click.option("--sender", "senders", multiple=True, help="A business number it serves; repeatable.")
 @click.option("--record", type=click.Path(path_type=Path), help="Append one JSON line per arrival to it.")
+@click.option("--webhook", metavar="URL", help="Tell this URL what becomes of messages, as ADA does.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Fixes every random choice.")
 @click.option("--td-port", type=click.IntRange(0, 65535), default=0, help="Treasure Data's port.")
 @click.option(
@@ -117,6 +118,7 @@ def _settings(options: Mapping[str, Any], project: Project | None) -> SandboxSet
         templates=options["templates"],
         record_file=options["record"],
         seed=options["seed"],
+        webhook=options["webhook"],
     )
     return _with_project(settings, options["senders"], project)
 

@@ -46,15 +46,21 @@ def _show(occurrences: Sequence[OccurrenceSummary], campaign: str | None) -> Non
         table.add_column(name)
     for name in ("to send", "accepted", "refused", "unknown", "remaining"):
         table.add_column(name, justify="right")
+    told = _RECEIPTS if any(occurrence.total.receipts for occurrence in occurrences) else ()
+    for name in told:
+        table.add_column(name, justify="right")
     table.add_column("last run")
     for occurrence in occurrences:
         counts = _accounts(occurrence)
         cells = [wording.number(counts[key]) for key in _COUNTED]
+        cells += [wording.number(_receipts(occurrence)[status]) for status in told]
         table.add_row(occurrence.campaign, occurrence.occurrence, *cells, _last_run(occurrence))
     output.show_rich(table)
 
 
 _COUNTED = ("to_send", "accepted", "refused", "unknown", "remaining")
+#: How far messages got, as the provider tells it.
+_RECEIPTS = ("sent", "delivered", "read", "failed")
 
 
 def _accounts(occurrence: OccurrenceSummary) -> dict[str, int]:
@@ -70,6 +76,11 @@ def _accounts(occurrence: OccurrenceSummary) -> dict[str, int]:
     }
 
 
+def _receipts(occurrence: OccurrenceSummary) -> dict[str, int]:
+    """Return the deliveries of all plans by what was told of them, each at its furthest."""
+    return {status: occurrence.total.receipts.get(status, 0) for status in _RECEIPTS}
+
+
 def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:
     total = occurrence.total
     return {
@@ -79,6 +90,7 @@ def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:
         **_accounts(occurrence),
         "refused_by_rule": dict(occurrence.counts.refused_by_rule),
         "all_plans": {"accepted": total.accepted, "refused": total.refused, "unknown": total.unknown},
+        "receipts": _receipts(occurrence),
         "finished_at": _moment(occurrence.plan.finished_at),
         "last_run": _run_document(occurrence.last_run),
         "applied_by": str(occurrence.lock.holder) if occurrence.lock else None,

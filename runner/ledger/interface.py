@@ -32,6 +32,7 @@ from runner.ledger.records import (
     RunRecord,
     Settlement,
 )
+from runner.ledger.webhooks import OptOutReader, WebhookReader, WebhookRows
 
 __all__ = [
     "STALE_AFTER",
@@ -73,7 +74,7 @@ def lock_name(campaign: str, occurrence: str) -> str:
     return f"{campaign}/{occurrence}"
 
 
-class LedgerReader(Protocol):
+class LedgerReader(OptOutReader, WebhookReader, Protocol):
     """What can be asked of a ledger; asking changes nothing."""
 
     def close(self) -> None:
@@ -209,7 +210,7 @@ class PaceRows(Protocol):
         ...
 
 
-class Ledger(LedgerReader, Locks, PaceRows, Protocol):
+class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, Protocol):
     """A ledger open for writing; each method is one durable transaction."""
 
     def register_plan(

@@ -19,9 +19,12 @@ from runner.ledger import sql_rows as rows
 from runner.ledger.interface import Intent, LockToken, Settlement, lock_name
 from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_locks import SqlLocks
+from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.sql_reading import Reading
 from runner.ledger.store import Row, Store
+from runner.ledger.webhooks import OptOut
 from runner.masking import mask_phones_in
+from runner.opt_out import says_opted_out
 
 _INTERRUPTED = Answer(
     outcome=Outcome.UNKNOWN, rule="interrupted", detail="the run ended before an answer was recorded"
@@ -52,8 +55,9 @@ class _Scope:
 class Deliveries:
     """The deliveries of a SQL ledger, as runs and persons change them."""
 
-    def __init__(self, store: Store, locks: SqlLocks, reading: Reading) -> None:
+    def __init__(self, store: Store, locks: SqlLocks, reading: Reading, opt_outs: OptOuts) -> None:
         self._store = store
+        self._opt_outs = opt_outs
         self._locks = locks
         self._reading = reading
         self._audit = Audit(store)
@@ -153,6 +157,7 @@ class Deliveries:
     def _settle(self, scope: _Scope, outcomes: Sequence[Settlement], now: float, changes: Changes) -> None:
         _check_scope(scope, outcomes)
         settled = [rows.settled(each.key.phone, each.answer) for each in outcomes]
+        self._opt_outs.write([_opt_out(each, now) for each in outcomes if _is_opted_out(each.answer)])
         self._write_outcomes(scope.occurrence_id, scope.run, settled, State.INTENT, now)
         changes[scope.plan_id, State.INTENT.value, ""] -= len(settled)
         for (outcome, rule), number in Counter((entry[1], entry[2]) for entry in settled).items():
@@ -224,6 +229,16 @@ class Deliveries:
                 occurrence=occurrence,
             )
         return self._scopes[run]
+
+
+def _is_opted_out(answer: Answer) -> bool:
+    """Tell whether the provider refused because the person stopped messages of this business."""
+    return answer.outcome is Outcome.REFUSED and says_opted_out(answer.code, answer.detail)
+
+
+def _opt_out(settlement: Settlement, now: float) -> OptOut:
+    answer = settlement.answer
+    return OptOut(phone=settlement.key.phone, at=now, source="refused", detail=answer.detail or answer.code)
 
 
 def _listed(entries: Sequence[object]) -> str:

@@ -67,6 +67,8 @@ class Forgetting:
             events = self._store.changed("erase_events", person)
             resolutions = self._store.changed("erase_resolutions", person)
             deliveries = self._store.changed("erase_deliveries", person)
+            self._store.run("erase_webhooks", person)
+            self._store.run("erase_opt_outs", person)
             erased = Erased(deliveries=deliveries, events=events, resolutions=resolutions)
             if deliveries or resolutions:
                 details = {**asdict(erased), "host": by.host}

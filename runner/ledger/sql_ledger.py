@@ -18,9 +18,11 @@ from runner.ledger.sql_deliveries import Deliveries
 from runner.ledger.sql_forgetting import Forgetting
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_logs import LogBatches
+from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.sql_pace import SenderPaces
 from runner.ledger.sql_reading import Reading
 from runner.ledger.sql_receipts import Receipts
+from runner.ledger.sql_webhooks import Webhooks
 from runner.ledger.store import Store
 
 
@@ -35,7 +37,8 @@ class SqlLedger:
         self._store = store
         self._locks = locks = SqlLocks(store, is_gone)
         reading = Reading(store, locks)
-        deliveries = Deliveries(store, locks, reading)
+        self._opt_outs = opt_outs = OptOuts(store)
+        deliveries = Deliveries(store, locks, reading, opt_outs)
         logs, paces = LogBatches(store), SenderPaces(store)
         self._audit = Audit(store)
         self.close = store.close
@@ -67,10 +70,11 @@ class SqlLedger:
         self.commit = deliveries.commit
         self.settle_interrupted = deliveries.settle_interrupted
         self.resolve = deliveries.resolve
-        self.record_receipts = Receipts(store, deliveries).record_receipts
+        self.record_receipts = Receipts(store, deliveries, opt_outs).record_receipts
         self.cut_log = logs.cut_log
         self.mark_logged = logs.mark_logged
         self._answer_for(Forgetting(store, locks))
+        self._add_webhooks(reading)
 
     def _answer_for(self, forgetting: Forgetting) -> None:
         """Add what is said of deeds and of forgotten people."""
@@ -83,6 +87,22 @@ class SqlLedger:
         self.forget = forgetting.forget
         self.erase = forgetting.erase
         self.wipe = forgetting.wipe
+
+    def _add_webhooks(self, reading: Reading) -> None:
+        opt_outs = self._opt_outs
+        webhooks = Webhooks(self._store, reading, opt_outs)
+        self.opted_out = opt_outs.opted_out
+        self.opted_out_after = opt_outs.opted_out_after
+        self.opt_out = opt_outs.opt_out
+        self.add_opt_outs = opt_outs.add_opt_outs
+
+        self.due_webhooks = webhooks.due_webhooks
+        self.open_webhooks = webhooks.open_webhooks
+        self.unmatched_webhooks = webhooks.unmatched_webhooks
+        self.unsettled_webhooks = webhooks.unsettled_webhooks
+        self.deliveries_to = webhooks.deliveries_to
+        self.add_webhooks = webhooks.add_webhooks
+        self.settle_webhooks = webhooks.settle_webhooks
 
     def register_plan(
         self,

@@ -126,9 +126,10 @@ class Reading:
     def deliveries_between(self, since: float, until: float) -> Iterator[list[OpenDelivery]]:
         """Yield the deliveries intended from `since` until before `until`."""
         for batch in self._store.batches("deliveries_between", since=since, until=until):
-            yield [rows.open_delivery(row, self._sender_of(row[3])) for row in batch]
+            yield [rows.open_delivery(row, self.sender_of(row[3])) for row in batch]
 
-    def _sender_of(self, plan_id: int) -> str:
+    def sender_of(self, plan_id: int) -> str:
+        """Return the sender of a plan by its number, empty where the plan did not say."""
         if plan_id not in self._senders:
             (found,) = self._store.rows("plan_details", plan_id=plan_id)
             self._senders[plan_id] = str(json.loads(found[0]).get("sender", ""))

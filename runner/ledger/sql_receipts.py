@@ -13,7 +13,10 @@ from runner.ledger import sql_rows as rows
 from runner.ledger.interface import ImportedFile, Receipt
 from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_deliveries import Changes, Deliveries
+from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.store import Row, Store
+from runner.ledger.webhooks import OptOut
+from runner.opt_out import says_opted_out
 
 #: How many receipts one transaction records: a run that sends meanwhile must not wait for long.
 _AT_ONCE = 1000
@@ -71,10 +74,11 @@ class _Moves:
 class Receipts:
     """The receipts of a SQL ledger."""
 
-    def __init__(self, store: Store, deliveries: Deliveries) -> None:
+    def __init__(self, store: Store, deliveries: Deliveries, opt_outs: OptOuts) -> None:
         self._store = store
         self._deliveries = deliveries
         self._audit = Audit(store)
+        self._opt_outs = opt_outs
 
     def record_receipts(
         self, receipts: Sequence[Receipt], now: float, *, imported: ImportedFile | None = None
@@ -94,10 +98,12 @@ class Receipts:
         listed = _listed(receipts)
         with self._store.transaction():
             self._store.hold([found[0] for found in self._store.rows("occurrences_of", receipts=listed)])
-            moves = _Moves(self._standing(listed))
+            standing = self._standing(listed)
+            moves = _Moves(standing)
             moved = sum(moves.is_moved_by(each) for each in receipts)
             self._settle(moves.settling, now)
             self._write(moves.further, listed if len(moves.further) == len(receipts) else None)
+            self._opt_outs.write(_opt_outs(receipts, standing))
             self._deliveries.count(moves.changes)
             if imported is not None:
                 file = {"file_sha256": imported.digest, **imported.counts}
@@ -147,3 +153,19 @@ class Receipts:
 def _listed(receipts: Iterable[Receipt]) -> str:
     """Return receipts as the statements take them."""
     return quick_json.encode([rows.receipt(each) for each in receipts]).decode()
+
+
+def _opt_outs(receipts: Sequence[Receipt], standing: dict[int, _Standing]) -> list[OptOut]:
+    """Return whom receipts of failure show as having stopped messages of this business."""
+    return [
+        OptOut(
+            phone=str(standing[each.delivery].row[0]),
+            at=each.at,
+            source=f"receipt ({each.source})",
+            detail=each.detail or each.code,
+        )
+        for each in receipts
+        if each.status is ReceiptStatus.FAILED
+        and each.delivery in standing
+        and says_opted_out(each.code, each.detail)
+    ]

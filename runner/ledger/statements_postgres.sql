@@ -131,3 +131,48 @@ ON CONFLICT (plan_id, state, rule) DO UPDATE SET deliveries = tallies.deliveries
 SELECT phone, state FROM deliveries
 WHERE occurrence_id = :occurrence_id
     AND phone IN (SELECT value FROM json_array_elements_text(CAST(:phones AS json)) AS each (value))
+
+-- name: add_webhooks
+-- Keep webhooks. :webhooks is a JSON list of [kind, message id, tag, sender, phone, status, time, code, detail].
+INSERT INTO webhooks (
+    received_at, kind, message_id, tag, sender, phone, status, at, code, detail, due_at, settled_at, verdict
+)
+SELECT :now, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, CASE value ->> 0 WHEN 'status' THEN :now END, CASE value ->> 0 WHEN 'stop' THEN :now END,
+    CASE value ->> 0 WHEN 'stop' THEN 'opted_out' END
+FROM json_array_elements(CAST(:webhooks AS json)) WITH ORDINALITY AS each (value, place) ORDER BY place
+
+-- name: open_webhooks
+-- List the webhooks of some phones (a JSON list) that are not settled.
+SELECT number, received_at, message_id, tag, sender, phone, status, at, code, detail, verdict FROM webhooks
+WHERE settled_at IS NULL
+    AND phone IN (SELECT value FROM json_array_elements_text(CAST(:phones AS json)) AS each (value))
+LIMIT :limit
+
+-- name: settle_webhooks
+-- Note what came of webhooks. :verdicts is a JSON list of [number, verdict, delivery, due at, settled at].
+UPDATE webhooks SET verdict = value ->> 1, delivery_id = CAST(value ->> 2 AS bigint),
+    due_at = CAST(value ->> 3 AS double precision), settled_at = CAST(value ->> 4 AS double precision)
+FROM json_array_elements(CAST(:verdicts AS json)) AS each (value)
+WHERE webhooks.number = CAST(value ->> 0 AS bigint) AND settled_at IS NULL
+
+-- name: add_opt_outs
+-- Keep opt-outs, the first of each phone. :opt_outs is a JSON list of [phone, at, source, detail].
+INSERT INTO opt_outs (phone, at, source, detail)
+SELECT value ->> 0, CAST(value ->> 1 AS double precision), value ->> 2, value ->> 3
+FROM json_array_elements(CAST(:opt_outs AS json)) WITH ORDINALITY AS each (value, place) ORDER BY place
+ON CONFLICT (phone) DO NOTHING
+
+-- name: deliveries_to_phones
+-- List deliveries to some phones (a JSON list) since a moment, in the occurrences of whose runs any lasted till then.
+SELECT known.id, campaign, occurrence, known.plan_id, phone, message_id, state, receipt, intent_at, settled_at
+FROM json_array_elements_text(CAST(:phones AS json)) AS each (value)
+CROSS JOIN (
+    SELECT DISTINCT plans.occurrence_id FROM runs JOIN plans ON plans.id = runs.plan_id
+    WHERE coalesce(ended_at, started_at + 2592000) >= :since
+) AS lately
+CROSS JOIN LATERAL (
+    SELECT * FROM deliveries WHERE deliveries.occurrence_id = lately.occurrence_id AND phone = value LIMIT 1
+) AS known
+JOIN occurrences ON occurrences.id = known.occurrence_id
+WHERE intent_at >= :since AND (state <> 'retry' OR substr(rule, 1, 12) = 'resolved by ')

@@ -306,3 +306,38 @@ WHERE occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
 -- name: erase_resolutions
 -- Erase whom settlements were about, and what was noted of them.
 UPDATE resolutions SET phone = '', note = '' WHERE phone = :phone
+
+-- name: erase_webhooks
+-- Erase what the provider told of a phone.
+DELETE FROM webhooks WHERE phone = :phone
+
+-- name: erase_opt_outs
+-- Erase the opt-out of a phone: a keyed hash holds it from now on.
+DELETE FROM opt_outs WHERE phone = :phone
+
+-- name: opted_out
+-- List the phones that are not to be messaged any more.
+SELECT phone FROM opt_outs
+
+-- name: opted_out_after
+-- List the opt-outs above a number, in order.
+SELECT number, phone FROM opt_outs WHERE number > :number ORDER BY number
+
+-- name: opt_out
+-- Find the opt-out of a phone.
+SELECT at, source, detail FROM opt_outs WHERE phone = :phone
+
+-- name: due_webhooks
+-- List the webhooks that are to be matched by now, those due longest first.
+SELECT number, received_at, message_id, tag, sender, phone, status, at, code, detail, verdict FROM webhooks
+WHERE due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, number LIMIT :limit
+
+-- name: unmatched_webhooks
+-- List the latest webhooks that were matched with nothing.
+SELECT number, received_at, message_id, tag, sender, phone, status, at, code, detail, verdict FROM webhooks
+WHERE settled_at IS NULL AND verdict IS NOT NULL ORDER BY number DESC LIMIT :limit
+
+-- name: unsettled_webhooks
+-- Count the webhooks that are not settled by their verdict.
+SELECT coalesce(verdict, 'waiting'), count(*) FROM webhooks
+WHERE settled_at IS NULL GROUP BY coalesce(verdict, 'waiting')

@@ -89,6 +89,40 @@ def read_rows(
     return Reading(lines=lines, unknown_words=unknown, date_order=order)
 
 
+def read_told(connection: DuckDBPyConnection, told: pa.Table, timezone: str | None) -> None:
+    """Read what was told one by one into the tables `rows` and `words`, as the lines of a report are read.
+
+    `told` has `line`, `received` (epoch seconds) and FIELDS, texts; a status is the value of a ReceiptStatus.
+    A time that cannot be read (without `timezone`, one that has no offset), or that would be after its
+    arrival, is that of its arrival.
+    """
+    import pyarrow as pa
+
+    columns = [[status.value for status in RANKS]] * 2 + [list(RANKS.values())]
+    words = pa.table(dict(zip(("word", "meaning", "rank"), columns, strict=True)))
+    for name, table in (("told", told), ("words", words)):
+        connection.register("batch", table)
+        connection.execute(f"CREATE TABLE {name} AS FROM batch")
+        connection.unregister("batch")
+    cells = f"(SELECT line, CAST(NULL AS VARCHAR) AS fault, {_named(FIELDS)} FROM told)"
+    connection.execute(f"CREATE TABLE split AS {split_sql(cells, 'at')}")
+    if timezone is None:
+        connection.execute("UPDATE split SET _time = NULL WHERE _time.zone = ''")
+    _load_rows(connection, ColumnMapping(timezone=timezone), None)
+    connection.execute(
+        """
+        UPDATE rows SET moment = least(coalesce(moment, received), received),
+            fault = nullif(fault, 'unreadable_time')
+        FROM told WHERE told.line = rows.line
+        """
+    )
+    connection.execute("DROP TABLE split")
+
+
+def _named(columns: Sequence[str]) -> str:
+    return ", ".join(quote_identifier(name) for name in columns)
+
+
 def _keep_records(text: TextFile, layout: Layout, columns: Mapping[str, tuple[int, ...]], raw: Path) -> int:
     """Write the wanted cells of every record to the Parquet file `raw`; return how many records there are."""
     import pyarrow.parquet as pq

@@ -17,6 +17,7 @@ REASONS = {
     "forgotten": "was forgotten, and is never messaged again",
     "no_consent": "did not agree to messages",
     "suppressed": "on a never-message list",
+    "opted_out": "asked not to be messaged",
     "frequency_cap": "has had enough messages lately",
     "duplicate_phone": "the same phone as an earlier row",
     "bad_variable": "a value of the message is missing or not allowed",

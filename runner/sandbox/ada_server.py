@@ -58,6 +58,7 @@ class AdaServer:
         application.router.add_get("/sandbox/messages.json", self._messages)
         application.router.add_get("/sandbox/stats.json", self._stats)
         application.router.add_post("/sandbox/reset", self._reset)
+        application.router.add_post("/sandbox/inbound", self._inbound)
         application.router.add_get("/sandbox/faults", self._faults)
         application.router.add_post("/sandbox/faults", self._set_faults)
         return application
@@ -175,6 +176,17 @@ class AdaServer:
     async def _reset(self, request: web.Request) -> web.StreamResponse:
         self._sandbox.reset()
         return _json(self._counts())
+
+    async def _inbound(self, request: web.Request) -> web.StreamResponse:
+        """Have a person write to the first business number."""
+        document = parse_message(await request.read()) or {}
+        phone, text = document.get("from"), document.get("text")
+        webhooks = self._sandbox.webhooks
+        if webhooks is None or not isinstance(phone, str) or not isinstance(text, str):
+            hint = 'Start the sandbox with --webhook, and send {"from": "628...", "text": "STOP"}.'
+            return _json({"format": _FORMAT, "error": "Nobody is told of it", "hint": hint}, status=400)
+        webhooks.tell_words_of(phone, self._sandbox.settings.senders[0], text)
+        return _json({"format": _FORMAT})
 
     async def _faults(self, request: web.Request) -> web.StreamResponse:
         return _json({"format": _FORMAT, "faults": [str(fault) for fault in self._sandbox.faults.faults]})

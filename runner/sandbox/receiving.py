@@ -21,6 +21,7 @@ from runner.sandbox.record import RateLimit, Record, parse_message, phone_of
 from runner.sandbox.replies import Code, Reply
 from runner.sandbox.settings import OverLimit, SandboxSettings, UnknownSender
 from runner.sandbox.tokens import TokenVerdict, judge_authorization
+from runner.sandbox.webhooks import Webhooks
 
 #: Bytes of the longest message; a whole template message is far below it.
 LARGEST_MESSAGE = 256 * 1024
@@ -51,6 +52,7 @@ class Sandbox:
         self.settings = settings
         self.catalog = Catalog(senders=settings.senders, templates=settings.templates)
         self.wall = wall
+        self.webhooks = Webhooks(settings.webhook, self.catalog, wall) if settings.webhook else None
         self._monotonic = monotonic
         self._chance = random.Random(settings.seed)  # noqa: S311 - repeatable rehearsals, not secrets
         self._file = _open_record(settings)
@@ -86,6 +88,8 @@ class Sandbox:
         else:
             reply = self._judge(number, message, over=over, redirected=redirected)
         self.record.settle(number, message or {}, raw, reply.name, accepted=reply.accepted)
+        if reply.accepted and message is not None and self.webhooks is not None:
+            self.webhooks.tell_of(number, message, self._message_id(number))
         delay = self.settings.latency.sample(self._chance)
         return replace(reply, delay=reply.delay + delay) if delay else reply
 

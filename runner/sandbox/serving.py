@@ -19,6 +19,7 @@ from runner.sandbox.ada_server import AdaServer, host_check
 from runner.sandbox.quick_door import QuickDoor
 from runner.sandbox.receiving import Sandbox
 from runner.sandbox.settings import SandboxSettings
+from runner.sandbox.webhooks import delivering
 
 _BACKLOG = 1024
 _STOP_SECONDS = 0.2
@@ -102,7 +103,8 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[RunningSandbox]:
         opened = partial(QuickDoor, receive=sandbox.receive, allows=allows, other=other, doors=doors)
         listener = await _listen(settings, opened)
         try:
-            yield RunningSandbox(url=_url(listener), sandbox=sandbox)
+            async with delivering(sandbox.webhooks):
+                yield RunningSandbox(url=_url(listener), sandbox=sandbox)
         finally:
             listener.close()
             for door in tuple(doors):

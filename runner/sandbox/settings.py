@@ -68,7 +68,8 @@ class SandboxSettings:
     unknown template or a wrong count of values at once; ADA is known to accept such a message and fail it
     later (§4.7). `templates` is a JSON file with the project's templates, beside the shipped ones. `seed`
     fixes every random choice. `kept_messages` and `kept_bytes` bound how many whole messages stay in
-    memory; phones and times always stay. `record_file` receives one JSON line for each arrival.
+    memory; phones and times always stay. `record_file` receives one JSON line for each arrival. `webhook` is
+    the URL that is told what becomes of messages.
     """
 
     host: str = "127.0.0.1"
@@ -87,6 +88,7 @@ class SandboxSettings:
     kept_messages: int = 200_000
     kept_bytes: int = 128 * 1024 * 1024
     record_file: Path | None = None
+    webhook: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be served."""
@@ -95,6 +97,8 @@ class SandboxSettings:
                 f"The sandbox's limit is {self.limit:g} messages a second",
                 hint="Give a number above 0, or none for no limit.",
             )
+        if self.webhook is not None and not self.webhook.startswith(("http://", "https://")):
+            raise UsageError("The webhook is no URL", hint="Write it with http:// or https://.")
         if not self.senders:
             raise UsageError(
                 "The sandbox has no sender number", hint="Name the number that the campaigns send from."
