@@ -23,7 +23,7 @@ from runner.plan import REASONS
 from runner.project_file import load_project
 from runner.providers.ada_outcomes import RULES
 from runner.sandbox.faults import FaultKind, parse_fault
-from tests.conftest import CAMPAIGN, ProjectFolder, Run, SandboxProcess
+from tests.conftest import CAMPAIGN, ProjectFolder, Result, Run, SandboxProcess
 
 ROOT = Path(__file__).parent.parent
 READMES = [ROOT / "README.md", ROOT / "README.ja.md"]
@@ -287,7 +287,9 @@ def test_every_json_document_is_described_key_by_key(
         "plan": run("plan", "promo.yml", "--json", "-o", str(plan)),
         "show": run("show", str(plan), "--json"),
         "apply": run("apply", str(plan), "--auto-approve", "--json", "--rate", "unlimited"),
-        "status": run("status", "--json"),
+        "status": stopped_status(run),
+        "stop": run("stop", "promo", "--json"),
+        "resume": run("resume", "promo", "--json"),
         "resolve": run("resolve", "promo", "--json"),
         "explain": run("explain", f"+{sandbox.messages()[0]['to']}", "--json"),
         "templates list": run("templates", "list", "--json"),
@@ -312,6 +314,15 @@ def test_every_json_document_is_described_key_by_key(
     check_sandbox(sandbox)
     export = run(*exported(project), "--json").json
     assert keys_in(export) <= common | words_in_code(section(page, "`runner export td-workflow "))
+
+
+def stopped_status(run: Run) -> Result:
+    """Return what status says while a stop stands, and lift it again."""
+    run("stop")
+    status = run("status", "--json")
+    run("resume")
+    assert status.json["stops"]
+    return status
 
 
 def report(project: ProjectFolder, sandbox: SandboxProcess) -> list[str]:

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from runner.checking import Today
     from runner.cli.watching import ApplyWatcher
     from runner.delivery import Delivery
+    from runner.halting import Halt
     from runner.ledger.interface import Counts, Holder, LedgerReader
     from runner.providers.interface import Provider
-    from runner.sending import Halt, Limits
     from runner.template import Template
 
 Loaded = TypeVar("Loaded")
@@ -213,8 +213,9 @@ def _tuned_interpreter() -> Iterator[None]:
 
 async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWatcher) -> Report:
     from runner.applying import Apply, apply_plan
+    from runner.cli.limits import limits_of
+    from runner.halting import Halt
     from runner.ledger.journal import ledger_thread
-    from runner.sending import Halt
 
     provider = workplace.provider(plan.provider)
     campaign = _or_error(lambda: _campaign_now(workplace, plan))
@@ -230,7 +231,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                     clock=workplace.clock,
                     holder=_holder(),
                     halt=halt,
-                    limits=_limits(workplace, plan, campaign),
+                    limits=limits_of(workplace, plan, campaign),
                     watcher=watcher,
                     today=lambda moved: _today(workplace, plan, campaign, provider, moved),
                     gate=await ledger.call(lambda led: _gate(workplace, campaign, led)),
@@ -278,22 +279,6 @@ def _or_error(load: Callable[[], Loaded]) -> Loaded | RunnerError:
         return error
 
 
-def _limits(workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError) -> Limits:
-    from runner.schedule import closes_at
-    from runner.sending import Limits
-
-    max_in_flight = workplace.provider_settings(plan.provider).max_in_flight
-    if isinstance(campaign, RunnerError):
-        return Limits(max_in_flight=max_in_flight)
-    schedule = campaign.schedule
-    closing = closes_at(schedule.window, schedule.zone or "UTC", datetime.now(timezone.utc))
-    return Limits(
-        max_in_flight=max_in_flight,
-        max_failed=campaign.guards.max_failed,
-        closes_at=closing.timestamp() if closing and not workplace.rehearsal else None,
-    )
-
-
 def _gate(
     workplace: Workplace, campaign: Campaign | RunnerError, ledger: LedgerReader
 ) -> Callable[[Delivery], str | None]:
@@ -334,7 +319,7 @@ def _holder() -> Holder:
 @contextmanager
 def _stopped_by_signals(halt: Halt) -> Iterator[None]:
     """Ctrl-C and SIGTERM finish what is in flight; a second Ctrl-C ends at once, leaving unknowns."""
-    from runner.sending import StopCause
+    from runner.halting import StopCause
 
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

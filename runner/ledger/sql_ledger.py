@@ -19,6 +19,7 @@ from runner.ledger.sql_logs import LogBatches
 from runner.ledger.sql_pace import SenderPaces
 from runner.ledger.sql_reading import Reading
 from runner.ledger.sql_receipts import Receipts
+from runner.ledger.sql_stops import Stops
 from runner.ledger.store import Store
 
 
@@ -33,7 +34,8 @@ class SqlLedger:
         self._store = store
         self._locks = locks = SqlLocks(store, is_gone)
         reading = Reading(store, locks)
-        deliveries = Deliveries(store, locks, reading)
+        stops = Stops(store)
+        deliveries = Deliveries(store, locks, reading, stops)
         logs, paces = LogBatches(store), SenderPaces(store)
         self.close = store.close
 
@@ -52,6 +54,13 @@ class SqlLedger:
         self.events = reading.events
         self.log_batches = reading.log_batches
         self.deliveries_between = reading.deliveries_between
+
+        self.last_outcome = reading.last_outcome
+
+        self.standing_stop = stops.standing_stop
+        self.stops = stops.stops
+        self.stop = stops.stop
+        self.resume = stops.resume
 
         self.acquire = locks.acquire
         self.heartbeat = locks.heartbeat

@@ -20,6 +20,10 @@ SELECT 1 FROM locks WHERE name = :name AND number = :number FOR KEY SHARE
 -- Let nobody else take a lock until the transaction ends.
 LOCK TABLE locks IN SHARE ROW EXCLUSIVE MODE
 
+-- name: lock_the_stops
+-- Wait for all who have asked for stops and are about to record intents; whoever asks later waits for us.
+LOCK TABLE stops IN ACCESS EXCLUSIVE MODE
+
 -- name: pace
 -- Find a sender's pace, the time by which it goes, read once the row is ours, and when the transaction was asked for.
 WITH ours AS MATERIALIZED (

@@ -14,6 +14,10 @@ SELECT 1 FROM locks WHERE name = :name AND number = :number
 -- Let nobody else take a lock until the transaction ends; it holds the whole file already.
 SELECT 1
 
+-- name: lock_the_stops
+-- Let no intent be recorded until the transaction ends; it holds the whole file already.
+SELECT 1
+
 -- name: pace
 -- Find a sender's pace, the time by which it goes, and when it was asked for: both the caller's.
 SELECT tat, seen_at, widest, widest_until, :now, :now FROM senders WHERE sender = :sender

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from runner.breaking import Breaker
 from runner.delivery import Outcome
 from runner.ledger.journal import GroupCommit
 from runner.ledger.sql_deliveries import Deliveries
@@ -53,12 +54,24 @@ def give_everybody_the_same_slot(monkeypatch):
     monkeypatch.setattr(SenderPaces, "reserve_slot", lambda self, sender, interval, now: now)
 
 
+def begin_although_it_is_stopped(monkeypatch):
+    """Who commits intents does not ask whether a person has stopped the campaign."""
+    monkeypatch.setattr(Deliveries, "_stop_of", lambda self, scopes: None)
+
+
+def never_pause(monkeypatch):
+    """The breaker lets everything go, whatever the answers are."""
+    monkeypatch.setattr(Breaker, "heard", lambda self, answer, now, *, is_probe: self)
+
+
 #: Each pillar, and what the worlds say when it is gone.
 PILLARS = {
     send_before_the_intent_is_durable: "was taken 2 times",
     retry_what_may_have_been_sent: "was taken 2 times",
     forget_what_a_kill_left_open: "was taken 2 times",
     give_everybody_the_same_slot: "6 messages arrived within",
+    begin_although_it_is_stopped: "after a person had stopped its campaign",
+    never_pause: "messages to an outage",
 }
 
 
