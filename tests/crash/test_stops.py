@@ -41,7 +41,9 @@ def test_once_a_stop_has_returned_at_most_one_request_for_each_connection_arrive
     assert len(late) <= IN_FLIGHT
     assert 0 < entry["accepted"] == len(sandbox.accepted()) < 300
     assert Counter(states().values()) == {"accepted": entry["accepted"]}
-    assert start_apply(root).wait(60) == 4
+    refused = start_apply(root)
+    assert "stop: " in refused.communicate(timeout=60)[1]
+    assert refused.returncode == 4
     runner(root, "resume", *names)
     final = json.loads(start_apply(root).communicate(timeout=60)[0])["runs"][0]
     assert (final["accepted"], final["remaining"], final["exit_code"]) == (300, 0, 0)
