@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.breaking import Breaker
-from runner.delivery import Answer
+from runner.delivery import Answer, Outcome
 from runner.departing import Clock, Departure, Pace
 from runner.halting import Halt, Pause, PauseCause, StopCause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(NamedTuple):
     """A delivery's turn to leave; the answer to a probe decides whether the sender goes on."""
 
     departure: Departure
@@ -49,19 +48,22 @@ class Turnstile:
     async def pass_through(self) -> Turn | None:
         """Wait for a turn; None when the run stopped before it came."""
         async with self._line:
-            while await self._may_go():
+            while not self._halt.is_pulled and (not self._breaker.is_open or await self._may_go()):
                 departure = await self._pace.take_turn()
                 if self._is_closed(departure):
                     break
                 # While it waited for its slot, others may have been answered.
+                if not self._breaker.is_open:
+                    return Turn(departure=departure, is_probe=False)
                 if self._breaker.wait(self._clock.steady()) == 0:
-                    turn = Turn(departure=departure, is_probe=self._breaker.is_open)
                     self._breaker = self._breaker.left()
-                    return turn
+                    return Turn(departure=departure, is_probe=True)
         return None
 
     def hear(self, turn: Turn, answer: Answer) -> None:
         """Learn from an answer: pause, go on, or stop the run."""
+        if answer.outcome is Outcome.ACCEPTED and not self._breaker.errors_in_a_row:
+            return
         before, now = self._breaker, self._clock.steady()
         self._breaker = after = before.heard(answer, now, is_probe=turn.is_probe)
         if turn.is_probe:

@@ -6,7 +6,8 @@ import pytest
 
 from runner.delivery import State
 from runner.errors import ExitCode, LedgerError
-from runner.ledger.interface import CampaignStopped, StopRecord
+from runner.ledger import store
+from runner.ledger.interface import CampaignStopped, Holder, StopRecord
 from runner.ledger.sqlite import sqlite_ledger
 from runner.ledger.sqlite_file import open_file
 
@@ -97,8 +98,7 @@ def test_another_campaign_goes_on(applying):
 
 def test_a_stop_waits_for_a_group_under_way_and_the_next_group_meets_it(applying, impatient):
     """What has looked for a stop, and found none, records its intents before the stop stands."""
-    store = applying.ledger._store
-    with store.transaction():
+    with applying.ledger._store.transaction():
         assert applying.ledger.standing_stop("lebaran") is None
         with pytest.raises(LedgerError):
             stop(impatient)
@@ -117,6 +117,25 @@ def impatient(url, path, open_again):
     ledger = open_again()
     ledger._store._connection.execute("SET lock_timeout = '50ms'")
     yield ledger
+
+
+def test_a_ledger_from_before_there_were_stops_keeps_all_it_holds(begin, open_again, monkeypatch):
+    real = store.shipped_migrations
+    with monkeypatch.context() as patch:
+        for module in ("sqlite_file", "postgres_database"):
+            patch.setattr(f"runner.ledger.{module}.shipped_migrations", lambda dialect: real(dialect)[:1])
+        old = open_again()
+        identity = old.identity()
+        token = old.acquire("other/once", Holder(owner="ada", host="here", pid=1), NOW)
+    ledger = open_again()
+    assert ledger.identity() == identity
+    ledger.heartbeat(token, NOW)
+    applying = begin(ledger)
+    applying.send("accepted", "6281")
+    stop(ledger)
+    with pytest.raises(CampaignStopped):
+        applying.intend("6282")
+    assert applying.state("6281") == "accepted"
 
 
 def test_when_the_last_outcome_came_is_known(applying):
