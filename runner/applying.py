@@ -173,7 +173,7 @@ async def _canary_comparisons(apply: Apply) -> list[Comparison]:
     if canary is None:
         return []
     trial = await _trial(apply, canary)
-    if trial.verdict(apply.clock.now()) is not Verdict.STOP:
+    if trial.missing or trial.verdict(apply.clock.now()) is not Verdict.STOP:
         return []
     return [Comparison(what="canary", holds=False, found=trial.failure or "", remedy=_PLAN_AGAIN)]
 

@@ -23,9 +23,8 @@ _TELLING = ("failed", "delivered", "read")
 
 
 class Verdict(Enum):
-    """What a canary says: send (more of) it, wait for it, go on with the others, or stop."""
+    """What a canary says: wait for it, go on with the others, or stop."""
 
-    SEND = "send"
     WAIT = "wait"
     GO_ON = "go on"
     STOP = "stop"
@@ -35,9 +34,10 @@ class Verdict(Enum):
 class Trial:
     """A canary and where it stands.
 
-    `begun` messages were begun, those apart that a gate of ours kept back; `refused` of them were refused,
-    `failed` have a failed receipt; of `awaited` ones no receipt says what became of them yet. `last_at` is
-    when the last outcome was recorded (epoch seconds), None before the first.
+    `begun` messages are under way or have their account, those apart that a gate of ours kept back, or that
+    were refused for now; `refused` of them were refused, `failed` have a failed receipt; of `awaited` ones no
+    receipt says what became of them yet. `last_at` is when the last outcome was recorded (epoch seconds),
+    None before the first.
     """
 
     canary: Canary
@@ -49,7 +49,7 @@ class Trial:
 
     @property
     def missing(self) -> int:
-        """Return how many messages of the canary have not been begun."""
+        """Return how many messages of the canary are still to be sent."""
         return max(0, self.canary.size - self.begun)
 
     @property
@@ -68,13 +68,11 @@ class Trial:
         return f"{limit}: {failed} of {self.begun} failed ({parts})"
 
     def verdict(self, now: float) -> Verdict:
-        """Return what the canary says at `now` (epoch seconds); all that was begun has to be settled."""
+        """Return what the canary says at `now` (epoch seconds), after all of it has had its turn."""
         if self.begun > self.canary.size:
             return Verdict.GO_ON
-        if self.failure and not self.missing:
+        if self.failure:
             return Verdict.STOP
-        if self.missing:
-            return Verdict.SEND
         return Verdict.WAIT if self.awaited and now < self.until else Verdict.GO_ON
 
 
@@ -96,7 +94,7 @@ def read_trial(canary: Canary, ledger: LedgerReader, digest: str, gate_rules: tu
 
 
 def _begun(counts: Counts) -> int:
-    return counts.accepted + counts.refused + counts.unknown + counts.retry + counts.in_flight
+    return counts.accepted + counts.refused + counts.unknown + counts.in_flight
 
 
 async def wait_for_canary(

@@ -527,6 +527,28 @@ def test_what_a_kill_left_of_a_canary_half_sent_is_sent_first(tmp_path):
     assert len(world.watcher.pauses) == 1
 
 
+def test_whom_of_a_canary_the_provider_refused_for_now_is_sent_before_the_others(tmp_path):
+    world = World(tmp_path, count=10)
+    world.answers = lambda number: BAD_TOKEN if number == phone(2) else ACCEPTED
+    first = world.apply(limits=Limits(max_in_flight=1, canary=CANARY), clock=SkippingClock())
+    assert (first.stop.cause, accounts(first)) == (StopCause.PROVIDER, (2, 0, 0, 8))
+    world.answers, world.sent = (lambda _: REFUSED), []
+    clock = SkippingClock()
+    clock.skipped = 3600
+    second = world.apply(limits=with_canary(), clock=clock)
+    assert (sorted(world.sent), accounts(second)) == ([phone(2), phone(3)], (2, 2, 0, 6))
+
+
+def test_of_a_canary_that_is_refused_for_now_too_often_the_others_wait_for_the_rest(tmp_path):
+    world = World(tmp_path, count=10)
+    world.answers = lambda number: RETRY if number == phone(2) else ACCEPTED
+    limits = Limits(max_in_flight=2, canary=CANARY, attempts=3)
+    report = world.apply(limits=limits, clock=SkippingClock())
+    assert accounts(report) == (9, 0, 0, 1)
+    assert world.sent.count(phone(2)) == 3
+    assert len(world.watcher.pauses) == 1
+
+
 def test_too_many_unknown_stop_the_run_and_the_next_apply_until_they_are_settled(tmp_path):
     world = World(tmp_path, count=10)
     world.answers = lambda number: Answer(outcome=Outcome.UNKNOWN, rule="timed_out")

@@ -144,7 +144,7 @@ class Process:
             clock=self,
             holder=self.holder,
             halt=self.halt,
-            limits=Limits(max_in_flight=world.max_in_flight),
+            limits=Limits(max_in_flight=world.max_in_flight, canary=world.canary),
             watcher=_Silent(),
             today=today,
             gate=world.gate,

@@ -23,6 +23,7 @@ def broken(world: World) -> list[str]:
         *nothing_is_left_to_do(world),
         *an_outage_costs_few(world),
         *a_stop_stops(world),
+        *a_canary_goes_ahead(world),
     ]
 
 
@@ -112,3 +113,17 @@ def a_stop_stops(world: World) -> Iterator[str]:
     for tag, times in late.items():
         if times > 1 or tag not in world.under_way:
             yield f"{tag} arrived {times} times after a person had stopped its campaign"
+
+
+def a_canary_goes_ahead(world: World) -> Iterator[str]:
+    """However often its run is killed: nothing else arrives before the canary's wait is over."""
+    if world.canary is None:
+        return
+    wait = world.canary.wait.total_seconds()
+    for plan in world.plans:
+        tags = world.tags(plan)
+        head, others = tags[: world.canary.size], tags[world.canary.size :]
+        first = min((each.at for each in world.door.arrivals if each.tag in others), default=0.0)
+        before = [each for each in world.door.arrivals if each.tag in head and each.at < first]
+        if any(each.taken for each in before) and first < max(each.at for each in before) + wait:
+            yield f"{plan.campaign}: the others went {first - max(each.at for each in before):.1f} s after it"

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from runner.breaking import Breaker
+from runner.canary import Trial, Verdict
 from runner.delivery import Outcome
 from runner.ledger.journal import GroupCommit
 from runner.ledger.sql_deliveries import Deliveries
@@ -64,6 +65,11 @@ def never_pause(monkeypatch):
     monkeypatch.setattr(Breaker, "heard", lambda self, answer, now, *, is_probe: self)
 
 
+def let_everybody_go_with_the_canary(monkeypatch):
+    """A canary always says that the others may go."""
+    monkeypatch.setattr(Trial, "verdict", lambda self, now: Verdict.GO_ON)
+
+
 #: Each pillar, and what the worlds say when it is gone.
 PILLARS = {
     send_before_the_intent_is_durable: "was taken 2 times",
@@ -72,6 +78,7 @@ PILLARS = {
     give_everybody_the_same_slot: "6 messages arrived within",
     begin_although_it_is_stopped: "after a person had stopped its campaign",
     never_pause: "messages to an outage",
+    let_everybody_go_with_the_canary: "the others went",
 }
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.applying import Report
+from runner.campaign import Canary, Limit
 from runner.delivery import Delivery, State
 from runner.errors import LedgerError
 from runner.halting import StopCause
@@ -34,6 +35,9 @@ ROUNDS = 40
 OUTAGES = 0.03
 PEOPLE_OF_AN_OUTAGE = 100
 STOPS = 0.15
+#: In this share of the worlds without frozen processes, wrong clocks and opt-outs, a canary goes ahead.
+CANARIES = 0.3
+CANARY = Canary(size=3, wait=timedelta(seconds=90), max_failed=Limit(share=1.0))
 
 
 class World:
@@ -57,6 +61,8 @@ class World:
             mishaps = with_outage(events, mishaps, self.people)
         if events.random() < STOPS:
             mishaps = with_stop(events, mishaps, self.people)
+        is_plain = not (mishaps.freezes or mishaps.jump[1] or mishaps.opt_out[1])
+        self.canary = CANARY if is_plain and events.random() < CANARIES else None
         second = chance.random() < 0.2 and not outage
         #: On one machine all see which processes run; of several, the clocks are those of one database.
         self.is_one_machine = chance.random() < 0.6
@@ -181,6 +187,10 @@ class World:
         self.stopped_until = self.now()
         ledger.resume(campaign, by="a person", now=self.now())
         ledger.close()
+
+    def tags(self, plan: Plan) -> list[str]:
+        """Return the plan's deliveries, in its order."""
+        return [f"{plan.campaign}/{plan.occurrence}/{row['phone']}" for row in self._rows(plan)]
 
     def _rows(self, plan: Plan) -> list[dict[str, Any]]:
         first = 0 if plan.campaign == "promo" else 1000
