@@ -12,6 +12,7 @@ import pytest
 
 from runner.cli import doctor, probing
 from runner.errors import RunnerError, TreasureDataError
+from runner.ledger.store import shipped_migrations
 from tests.conftest import RUNNER_YML
 from tests.sandbox.td import td_sandbox, write_table
 
@@ -161,7 +162,8 @@ def test_a_damaged_ledger_is_told(sandbox, project, checks):
 
 def test_the_ledger_tells_how_many_runs_it_has(sandbox, run, checks):
     run("apply", "promo.yml", "--auto-approve")
-    assert checks()[1]["ledger"].found == "SQLite, schema 1, 1 run"
+    schema = shipped_migrations("sqlite")[-1].version
+    assert checks()[1]["ledger"].found == f"SQLite, schema {schema}, 1 run"
 
 
 def test_a_postgresql_ledger_opens_or_says_why_not(project, sandbox, checks):
