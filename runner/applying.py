@@ -8,18 +8,21 @@ knows deliveries, a ledger, a carrier and a clock, all passed in, and never who 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from runner.campaign import Canary
+from runner.canary import Trial, Verdict, read_trial, wait_for_canary
 from runner.checking import Comparison, Today, compare, failed
-from runner.delivery import FORGOTTEN, Delivery, State
+from runner.delivery import FORGOTTEN, Delivery, DeliveryKey, State
 from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
-from runner.ledger.interface import Counts, Holder, Ledger, LockToken, lock_name
+from runner.halting import Halt, Pause, Stop, StopCause
+from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken, lock_name
 from runner.ledger.journal import GroupCommit, LedgerThread
 from runner.plan import Plan
 from runner.recipients import count_among, read_deliveries
@@ -27,17 +30,17 @@ from runner.sending import (
     Carrier,
     Equipment,
     Event,
-    Halt,
     Limits,
-    Stop,
     Tally,
     exit_code_of,
     failures_exceeded,
     send_all,
+    unknowns_exceeded,
 )
 
 #: The rules by which a gate of ours refuses a delivery at send time.
 GATE_RULES = ("suppressed", "opted_out", "frequency_cap", FORGOTTEN)
+_PLAN_AGAIN = "look at what was refused, then plan again: those who are left get a plan of their own"
 #: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
 
@@ -59,6 +62,10 @@ class Watcher(Protocol):
 
     def happened(self, event: Event, tally: Tally) -> None:
         """Note one send and its outcome."""
+        ...
+
+    def paused(self, pause: Pause) -> None:
+        """Note that nothing is sent for a while, why, and until when."""
         ...
 
 
@@ -134,15 +141,41 @@ async def _nothing_left(apply: Apply) -> Report:
 async def _compare(apply: Apply, tally: Tally) -> None:
     moved = await apply.ledger.call(lambda ledger: _moved(ledger, apply))
     comparisons = compare(apply.plan, await apply.today(moved), rehearsal=apply.rehearsal)
-    exceeded = failures_exceeded(tally, apply.limits.max_failed)
-    if exceeded:
-        remedy = "look at what was refused, then plan again: those who are left get a plan of their own"
-        comparisons.append(Comparison(what="guard", holds=False, found=exceeded, remedy=remedy))
+    comparisons += [await _stop_comparison(apply), *_guard_comparisons(apply, tally)]
+    comparisons += await _canary_comparisons(apply)
     apply.watcher.compared(comparisons)
     broken = failed(comparisons)
     if broken:
         reasons = "; ".join(f"{comparison.what}: {comparison.found}" for comparison in broken)
         raise Refusal(f"{apply.plan.campaign}: refused, nothing was sent: {reasons}", hint=broken[0].remedy)
+
+
+async def _stop_comparison(apply: Apply) -> Comparison:
+    stop = await apply.ledger.call(lambda ledger: ledger.standing_stop(apply.plan.campaign))
+    if stop is None:
+        return Comparison(what="stop", holds=True, found="nobody has stopped it")
+    return Comparison(what="stop", holds=False, found=str(stop), remedy=f"lift it first: {stop.lifted_by}")
+
+
+def _guard_comparisons(apply: Apply, tally: Tally) -> Iterator[Comparison]:
+    """Yield the guards that stopped this plan before, and would again."""
+    failures = failures_exceeded(tally, apply.limits.max_failed)
+    if failures:
+        yield Comparison(what="guard", holds=False, found=failures, remedy=_PLAN_AGAIN)
+    unknowns = unknowns_exceeded(tally, apply.limits.max_unknown)
+    if unknowns:
+        remedy = f"find out what became of them: runner resolve {apply.plan.campaign}"
+        yield Comparison(what="guard", holds=False, found=unknowns, remedy=remedy)
+
+
+async def _canary_comparisons(apply: Apply) -> list[Comparison]:
+    canary = _canary(apply)
+    if canary is None:
+        return []
+    trial = await _trial(apply, canary)
+    if trial.missing or trial.verdict(apply.clock.now()) is not Verdict.STOP:
+        return []
+    return [Comparison(what="canary", holds=False, found=trial.failure or "", remedy=_PLAN_AGAIN)]
 
 
 def _moved(ledger: Ledger, apply: Apply) -> int:
@@ -158,7 +191,7 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
     exit_code = ExitCode.ERROR
     try:
         async with _heartbeat(apply, token):
-            await send_all(_pending(apply), tally, _equipment(apply, token, run, tally))
+            await _send(apply, _equipment(apply, token, run, tally), tally)
         await _settle_interrupted(apply, token)
         counts = await apply.ledger.call(lambda ledger: ledger.counts(plan.digest))
         exit_code = exit_code_of(tally, apply.halt.stop)
@@ -167,6 +200,50 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
         return Report(plan=plan, run=run, counts=counts, stop=apply.halt.stop, exit_code=exit_code)
     finally:
         await apply.ledger.call(lambda ledger: ledger.end_run(run, exit_code, clock.now()))
+
+
+async def _send(apply: Apply, equipment: Equipment, tally: Tally) -> None:
+    """Send what is pending; with a canary its first part alone, and the rest once that has passed."""
+    head: list[Delivery] = []
+    canary = _canary(apply)
+    if canary is not None:
+        trial = await _trial(apply, canary)
+        head = await _first(_pending(apply), trial.missing, apply.gate)
+        await send_all(_one_batch(head), tally, equipment)
+        await wait_for_canary(lambda: _trial(apply, canary), apply.clock, apply.halt, apply.watcher.paused)
+    if not apply.halt.is_pulled:
+        had_their_turn = frozenset(delivery.key for delivery in head)
+        await send_all(_pending(apply, but=had_their_turn), tally, equipment)
+
+
+def _canary(apply: Apply) -> Canary | None:
+    """Return the plan's canary; None too where no message would have to wait for it."""
+    canary = apply.limits.canary
+    return canary if canary is not None and apply.plan.to_send > canary.size else None
+
+
+async def _trial(apply: Apply, canary: Canary) -> Trial:
+    digest = apply.plan.digest
+    return await apply.ledger.call(lambda ledger: read_trial(canary, ledger, digest, GATE_RULES))
+
+
+async def _first(
+    batches: AsyncGenerator[list[Delivery], None], count: int, gate: Callable[[Delivery], str | None]
+) -> list[Delivery]:
+    """Return the first `count` deliveries that will be sent, and those before them that the gate bars."""
+    first: list[Delivery] = []
+    async with aclosing(batches):
+        while count > 0 and (batch := await anext(batches, None)) is not None:
+            for delivery in batch:
+                if count == 0:
+                    break
+                first.append(delivery)
+                count -= gate(delivery) is None
+    return first
+
+
+async def _one_batch(deliveries: list[Delivery]) -> AsyncIterator[list[Delivery]]:
+    yield deliveries
 
 
 def _begin(ledger: Ledger, apply: Apply, token: LockToken) -> int:
@@ -206,17 +283,24 @@ def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipm
         halt=apply.halt,
         limits=apply.limits,
         on_event=lambda event: apply.watcher.happened(event, tally),
+        on_pause=apply.watcher.paused,
         gate=apply.gate,
     )
 
 
-async def _pending(apply: Apply) -> AsyncIterator[list[Delivery]]:
-    """Yield the plan's deliveries that have no account yet: the others were sent by an earlier run."""
+async def _pending(
+    apply: Apply, *, but: frozenset[DeliveryKey] = frozenset()
+) -> AsyncGenerator[list[Delivery], None]:
+    """Yield the plan's deliveries that have no account yet: the others were sent by an earlier run.
+
+    `but` are those that have had their turn in this one.
+    """
     plan = apply.plan
     batches: Iterator[list[Delivery]] = read_deliveries(apply.tables, plan)
     for batch in batches:
         states = await apply.ledger.call(partial(_states, plan=plan, batch=batch))
-        yield [each for each in batch if states.get(each.key.phone, State.RETRY) is State.RETRY]
+        is_open = [each for each in batch if states.get(each.key.phone, State.RETRY) is State.RETRY]
+        yield [each for each in is_open if each.key not in but] if but else is_open
 
 
 def _states(ledger: Ledger, *, plan: Plan, batch: Sequence[Delivery]) -> dict[str, State]:
@@ -259,6 +343,10 @@ async def _heartbeat(apply: Apply, token: LockToken) -> AsyncIterator[None]:
         while True:
             await apply.clock.sleep(HEARTBEAT)
             await apply.ledger.call(lambda ledger: ledger.heartbeat(token, apply.clock.now()))
+            # Who sends meets a stop at the next intent; who pauses would not.
+            stop = await apply.ledger.call(lambda ledger: ledger.standing_stop(apply.plan.campaign))
+            if stop is not None:
+                apply.halt.pull(StopCause.STOPPED, CampaignStopped(stop).detail)
 
     beating = asyncio.ensure_future(beat())
     try:

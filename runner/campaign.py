@@ -167,12 +167,27 @@ class FrequencyCap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """The first `size` messages of a plan go ahead; the others wait until it is known what became of them.
+
+    They wait at most `wait` after the last outcome, and never go when more than `max_failed` of the canary
+    failed.
+    """
+
+    size: int
+    wait: timedelta
+    max_failed: Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
     """What a plan or an apply may not exceed; None means no such guard."""
 
     max_recipients: int | None = None
     max_rejected: Limit | None = None
     max_failed: Limit | None = None
+    max_unknown: Limit | None = None
+    canary: Canary | None = None
     frequency_cap: FrequencyCap | None = None
 
 

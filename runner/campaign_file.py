@@ -14,6 +14,7 @@ from cronsim import CronSim, CronSimError
 from runner.campaign import (
     ButtonUse,
     Campaign,
+    Canary,
     FrequencyCap,
     Guards,
     HeaderUse,
@@ -290,12 +291,22 @@ def _variable(document: Document | None) -> Variable | None:
 
 
 def _guards(document: Document) -> Guards:
-    cap = document.get("frequency_cap")
+    cap, canary = document.get("frequency_cap"), document.get("canary")
     return Guards(
         max_recipients=_whole(document.get("max_recipients")),
         max_rejected=_limit(document.get("max_rejected")),
         max_failed=_limit(document.get("max_failed")),
+        max_unknown=_limit(document.get("max_unknown")),
+        canary=None if canary is None else _canary(canary),
         frequency_cap=None if cap is None else _cap(cap),
+    )
+
+
+def _canary(document: Document) -> Canary:
+    return Canary(
+        size=int(document["size"]),
+        wait=read_period(document["wait"]),
+        max_failed=_one_limit(document["max_failed"]),
     )
 
 
@@ -304,9 +315,13 @@ def _cap(document: Document) -> FrequencyCap:
 
 
 def _limit(value: float | str | None) -> Limit | None:
+    return None if value is None else _one_limit(value)
+
+
+def _one_limit(value: float | str) -> Limit:
     if isinstance(value, str):
         return Limit(share=float(value.removesuffix("%")) / 100)
-    return None if value is None else Limit(count=int(value))
+    return Limit(count=int(value))
 
 
 def _whole(value: float | None) -> int | None:

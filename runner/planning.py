@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from runner import plan_file, screening
-from runner.campaign import Campaign, Guards
+from runner.campaign import Campaign, Canary, Guards
 from runner.errors import Refusal
 from runner.forgotten import Forgotten
 from runner.masking import mask_phone, mask_value
@@ -312,7 +312,21 @@ def _check_guards(guards: Guards, rows: int, screened: Screened) -> tuple[GuardC
                 exceeded=guards.max_rejected.exceeded(rejected, rows),
             )
         )
+    if guards.canary is not None:
+        checks.append(_canary_check(guards.canary, screened.to_send))
     return tuple(checks)
+
+
+def _canary_check(canary: Canary, to_send: int) -> GuardCheck:
+    """Show how many go ahead, and for how long the others wait."""
+    waits = f"the first {canary.size}, then a wait" if to_send > canary.size else "all at once: no wait"
+    minutes = canary.wait.total_seconds() / 60
+    return GuardCheck(
+        name="canary",
+        limit=f"{canary.size} for at most {minutes:g} min, {canary.max_failed} failed",
+        found=waits,
+        exceeded=False,
+    )
 
 
 def _notes(campaign: Campaign, rows: int, screened: Screened, ends_at: datetime) -> tuple[str, ...]:

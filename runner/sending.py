@@ -13,15 +13,18 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import partial
 from typing import Protocol
 
-from runner.campaign import Limit
+from runner.breaking import Breaker, BreakerSettings
+from runner.campaign import Canary, Limit
 from runner.delivery import FORGOTTEN, Answer, Delivery, Message, Outcome, without_person
 from runner.departing import Clock, Departure, Pace
 from runner.errors import ExitCode, LedgerError
+from runner.halting import Halt, Pause, Stop, StopCause
+from runner.ledger.interface import CampaignStopped
 from runner.masking import mask_phone
+from runner.turnstile import Turnstile
 
 #: A share of failures says something only once this many outcomes are known (DESIGN §3, `max_failed`).
 ENOUGH_OUTCOMES = 100
@@ -31,7 +34,10 @@ class Journal(Protocol):
     """The durable record of intents and outcomes; each call returns once it is on disk."""
 
     async def intend(self, delivery: Delivery) -> bool:
-        """Record the intent to send; False when this delivery already has an account: it must not be sent."""
+        """Record the intent to send; False when this delivery already has an account: it must not be sent.
+
+        CampaignStopped when a person has stopped the campaign; then nothing was recorded.
+        """
         ...
 
     async def settle(self, delivery: Delivery, answer: Answer) -> None:
@@ -47,47 +53,6 @@ class Carrier(Protocol):
     ) -> Answer:
         """Send once. `on_departure` is called with the time (epoch seconds) at which the request left."""
         ...
-
-
-class StopCause(Enum):
-    """Why a run stopped before its end."""
-
-    INTERRUPTED = "interrupted"
-    GUARD = "guard"
-    PROVIDER = "provider"
-    WINDOW = "window"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """A stop: why, and one sentence for people."""
-
-    cause: StopCause
-    detail: str
-
-
-class Halt:
-    """The one switch that stops a run; the first stop counts."""
-
-    def __init__(self) -> None:
-        self.stop: Stop | None = None
-        self._event = asyncio.Event()
-
-    def pull(self, cause: StopCause, detail: str) -> None:
-        """Stop: what is in flight is finished and recorded, nothing new is begun."""
-        if self.stop is None:
-            self.stop = Stop(cause=cause, detail=detail)
-            self._event.set()
-
-    @property
-    def is_pulled(self) -> bool:
-        """Tell whether nothing new may be begun."""
-        return self.stop is not None
-
-    async def wait(self) -> None:
-        """Wait until pulled."""
-        await self._event.wait()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,16 +85,18 @@ class Limits:
     """What bounds a run.
 
     `attempts` per delivery in this run; backoff in seconds, doubling, `first_backoff` to `longest_backoff`;
-    the run stops when the provider accepted nothing for `patience` seconds while refusing for now; nothing
-    leaves at or after `closes_at` (epoch seconds).
+    `breaker` says when a sender that answers nothing but errors pauses, and gives up; nothing leaves at or
+    after `closes_at` (epoch seconds).
     """
 
     max_in_flight: int = 256
     max_failed: Limit | None = None
+    max_unknown: Limit | None = None
+    canary: Canary | None = None
     attempts: int = 8
     first_backoff: float = 1.0
     longest_backoff: float = 30.0
-    patience: float = 60.0
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
     closes_at: float | None = None
 
 
@@ -157,6 +124,7 @@ class Equipment:
     halt: Halt
     limits: Limits
     on_event: Callable[[Event], None]
+    on_pause: Callable[[Pause], None] = lambda _: None
     gate: Callable[[Delivery], str | None] = lambda _: None
     jitter: random.Random = field(default_factory=random.Random)
 
@@ -184,15 +152,27 @@ def exit_code_of(tally: Tally, stop: Stop | None) -> ExitCode:
 def failures_exceeded(tally: Tally, limit: Limit | None) -> str | None:
     """Return what is wrong when more of a plan was refused by the provider than `limit` allows."""
     refused, known = tally.refused - tally.barred, tally.known - tally.barred
-    if limit is None or (limit.share is not None and known < ENOUGH_OUTCOMES):
-        return None
-    if not limit.exceeded(refused, known):
+    if not _is_exceeded(limit, refused, known):
         return None
     return f"guards.max_failed is {limit}: {refused} of {known} were refused"
 
 
+def unknowns_exceeded(tally: Tally, limit: Limit | None) -> str | None:
+    """Return what is wrong when of more of a plan the outcome is unknown than `limit` allows."""
+    known = tally.known - tally.barred
+    if not _is_exceeded(limit, tally.unknown, known):
+        return None
+    return f"guards.max_unknown is {limit}: {tally.unknown} of {known} are unknown"
+
+
+def _is_exceeded(limit: Limit | None, part: int, known: int) -> bool:
+    if limit is None or (limit.share is not None and known < ENOUGH_OUTCOMES):
+        return False
+    return limit.exceeded(part, known)
+
+
 class _Run:
-    """One run's moving parts: the source of deliveries, the tally, and the provider's recent mood."""
+    """One run's moving parts: the source of deliveries, the tally, and the turnstile."""
 
     def __init__(
         self, batches: AsyncIterator[Sequence[Delivery]], tally: Tally, equipment: Equipment
@@ -202,7 +182,14 @@ class _Run:
         self._fetched: deque[Delivery] = deque()
         self._tally = tally
         self._with = equipment
-        self._refusing_since: float | None = None
+        self._turnstile = Turnstile(
+            breaker=Breaker(settings=equipment.limits.breaker),
+            pace=equipment.pace,
+            clock=equipment.clock,
+            halt=equipment.halt,
+            closes_at=equipment.limits.closes_at,
+            on_pause=equipment.on_pause,
+        )
 
     async def work(self) -> None:
         """Carry deliveries one after another until there are none, or the halt is pulled."""
@@ -244,44 +231,48 @@ class _Run:
         answer = Answer(outcome=Outcome.REFUSED, rule=rule)
         if rule == FORGOTTEN:
             delivery = without_person(delivery, self._with.jitter.getrandbits(52))
-        await self._intend(delivery)
+        if not await self._intend(delivery):
+            return
         await self._with.journal.settle(delivery, answer)
         self._tally.barred += 1
         self._account(delivery, 0, answer)
 
     async def _send_once(self, delivery: Delivery, attempt: int) -> Answer | None:
         """Slot, intent, send, outcome. None when nothing was sent: the run stopped, or a gate closed."""
-        departure = await self._with.pace.take_turn()
-        if not self._may_leave(departure):
+        turn = await self._turnstile.pass_through()
+        if turn is None:
             return None
         # Asked again: a turn may be minutes away, and nothing may stand between the answer and the intent.
         barred = self._with.gate(delivery)
         if barred is not None:
-            departure.give_up()
+            self._turnstile.give_back(turn)
             await self._refuse(delivery, barred)
             return None
-        await self._intend(delivery)
+        if not await self._intend(delivery):
+            return None
         self._tally.in_flight += 1
         try:
-            answer = await self._leave(delivery, departure)
+            answer = await self._leave(delivery, turn.departure)
             await self._with.journal.settle(delivery, answer)
         finally:
             self._tally.in_flight -= 1
         self._account(delivery, attempt, answer)
+        self._turnstile.hear(turn, answer)
         return answer
 
-    async def _intend(self, delivery: Delivery) -> None:
-        if not await self._with.journal.intend(delivery):
+    async def _intend(self, delivery: Delivery) -> bool:
+        """Record the intent; False when a person has stopped the campaign, and with it this run."""
+        try:
+            is_ours = await self._with.journal.intend(delivery)
+        except CampaignStopped as stopped:
+            self._with.halt.pull(StopCause.STOPPED, stopped.detail)
+            return False
+        if not is_ours:
             raise LedgerError(
                 f"{mask_phone(delivery.key.phone)} has an account under another plan: nothing was sent to it",
                 hint="make the plan again: the ledger moved while this one was applied",
             )
-
-    def _may_leave(self, departure: Departure) -> bool:
-        closes_at = self._with.limits.closes_at
-        if closes_at is not None and self._with.pace.leaves_at(departure) >= closes_at:
-            self._with.halt.pull(StopCause.WINDOW, "the window closed")
-        return not self._with.halt.is_pulled
+        return True
 
     async def _leave(self, delivery: Delivery, departure: Departure) -> Answer:
         pace, phone = self._with.pace, delivery.key.phone
@@ -304,23 +295,14 @@ class _Run:
             case Outcome.RETRY:
                 pass
         self._with.on_event(Event(at=now, delivery=delivery, attempt=attempt, answer=answer))
-        self._judge(answer, now)
+        self._judge(answer)
 
-    def _judge(self, answer: Answer, now: float) -> None:
+    def _judge(self, answer: Answer) -> None:
         """Pull the halt when the provider or a guard says that going on is wrong."""
         if answer.stops:
             self._with.halt.pull(StopCause.PROVIDER, answer.detail or answer.rule)
-        if answer.outcome is not Outcome.RETRY:
-            self._refusing_since = None
-        elif self._refusing_since is None:
-            self._refusing_since = now
-        elif now - self._refusing_since >= self._with.limits.patience:
-            detail = f"the provider took nothing for {now - self._refusing_since:.0f} s ({answer.rule})"
-            self._with.halt.pull(StopCause.PROVIDER, detail)
-        self._judge_failures()
-
-    def _judge_failures(self) -> None:
-        exceeded = failures_exceeded(self._tally, self._with.limits.max_failed)
+        limits, tally = self._with.limits, self._tally
+        exceeded = failures_exceeded(tally, limits.max_failed) or unknowns_exceeded(tally, limits.max_unknown)
         if exceeded:
             self._with.halt.pull(StopCause.GUARD, exceeded)
 
@@ -329,13 +311,4 @@ class _Run:
         if answer.retry_after is not None:
             await self._with.pace.back_off(min(answer.retry_after, limits.longest_backoff))
         wait = min(limits.longest_backoff, limits.first_backoff * 2 ** (attempt - 1))
-        await self._wait_unless_halted(wait * self._with.jitter.uniform(0.5, 1.0))
-
-    async def _wait_unless_halted(self, seconds: float) -> None:
-        sleeping = asyncio.ensure_future(self._with.clock.sleep(seconds))
-        halted = asyncio.ensure_future(self._with.halt.wait())
-        try:
-            await asyncio.wait({sleeping, halted}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            halted.cancel()
+        await self._with.halt.or_until(self._with.clock.sleep(wait * self._with.jitter.uniform(0.5, 1.0)))

@@ -9,16 +9,17 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from runner.applying import Apply, apply_plan
-from runner.campaign import Limit
-from runner.delivery import Answer, DeliveryKey, Outcome, State
+from runner.applying import HEARTBEAT, Apply, apply_plan
+from runner.campaign import Canary, Limit
+from runner.delivery import Answer, DeliveryKey, Outcome, ReceiptStatus, State
 from runner.errors import ExitCode, LedgerError, Refusal
+from runner.halting import Halt, PauseCause, StopCause
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, lock_name
+from runner.ledger.interface import Holder, Intent, Receipt, lock_name
 from runner.ledger.journal import ledger_thread
 from runner.ledger.liveness import this_process
 from runner.plan import sealed
-from runner.sending import Halt, Limits, StopCause
+from runner.sending import Limits
 from tests.test_checking import PLANNED, TODAY
 from tests.test_recipients import row, table
 
@@ -49,13 +50,32 @@ class Clock:
         await asyncio.sleep(min(seconds, 0.001))
 
 
+class SkippingClock(Clock):
+    """A clock whose waits pass at once, and in which the time they take is over then."""
+
+    def __init__(self):
+        self.skipped = 0.0
+
+    def now(self):
+        return time.time() + self.skipped
+
+    async def sleep(self, seconds):
+        if seconds == HEARTBEAT:
+            await asyncio.sleep(seconds)
+        self.skipped += seconds
+        await asyncio.sleep(0)
+
+
 class Watcher:
     def __init__(self, confirms=True):
         self.confirms = confirms
+        self.pauses = []
+        self.compared_with = []
         self.seen = []
 
     def compared(self, comparisons):
         self.seen.append("compared")
+        self.compared_with = [comparison.what for comparison in comparisons]
 
     def confirmed(self, tally):
         self.seen.append(("asked", tally.remaining))
@@ -66,6 +86,9 @@ class Watcher:
 
     def happened(self, event, tally):
         self.seen.append(event.answer.outcome)
+
+    def paused(self, pause):
+        self.pauses.append(pause)
 
 
 class World:
@@ -93,7 +116,7 @@ class World:
         self.moved = moved
         return replace(TODAY, now=datetime.now(timezone.utc))
 
-    def apply(self, *, limits=None, gate=lambda _: None, holder=None, during=None):
+    def apply(self, *, limits=None, gate=lambda _: None, holder=None, clock=None):
         async def run():
             self.halt = Halt()
             async with ledger_thread(URL, self.folder) as ledger:
@@ -104,7 +127,7 @@ class World:
                         tables=self.folder,
                         ledger=ledger,
                         carrier=self,
-                        clock=Clock(),
+                        clock=clock or Clock(),
                         holder=holder or this_process("tester"),
                         halt=self.halt,
                         limits=limits or Limits(max_in_flight=2),
@@ -300,3 +323,242 @@ def test_a_run_says_that_it_is_alive(world):
     world.send = slowly
     world.apply()
     assert len(beats) == 3
+
+
+def stop(world, campaign="promo"):
+    return world.with_ledger(lambda ledger: ledger.stop(campaign, by="ada", note="why", now=time.time()))
+
+
+def resume(world, campaign="promo"):
+    world.with_ledger(lambda ledger: ledger.resume(campaign, by="grace", now=time.time()))
+
+
+@pytest.mark.parametrize("campaign", ["promo", None])
+def test_a_stopped_campaign_is_refused_until_the_stop_is_lifted(world, campaign):
+    stop(world, campaign)
+    with pytest.raises(Refusal, match=r"stop: ada stopped .* \(why\)") as refused:
+        world.apply()
+    assert refused.value.hint.startswith("lift it first: runner resume")
+    assert (world.sent, world.watcher.seen) == ([], ["compared"])
+    resume(world, campaign)
+    assert accounts(world.apply()) == (3, 0, 0, 0)
+    assert world.watcher.compared_with[-1] == "stop"
+
+
+def test_a_stop_while_a_plan_is_applied_ends_the_run_and_the_next_apply_goes_on(tmp_path):
+    world = World(tmp_path, count=30)
+
+    def answer(number):
+        if len(world.sent) == 5:
+            stop(world)
+        return ACCEPTED
+
+    world.answers = answer
+    report = world.apply(limits=Limits(max_in_flight=1))
+    assert (report.stop.cause, report.exit_code) == (StopCause.STOPPED, ExitCode.STOPPED)
+    assert accounts(report) == (5, 0, 0, 25)
+    assert world.last_run().exit_code == ExitCode.STOPPED
+    resume(world)
+    world.answers = lambda _: ACCEPTED
+    assert accounts(world.apply()) == (30, 0, 0, 0)
+
+
+def test_a_stop_ends_a_run_that_pauses(tmp_path):
+    world = World(tmp_path, count=30)
+    busy = []
+
+    def answer(number):
+        busy.append(number)
+        if len(busy) == 8:
+            stop(world)
+        return RETRY
+
+    world.answers = answer
+    report = world.apply(limits=Limits(max_in_flight=8))
+    assert report.stop.cause is StopCause.STOPPED
+
+
+CANARY = Canary(size=4, wait=timedelta(minutes=30), max_failed=Limit(count=1))
+
+
+def with_canary(canary=CANARY, **limits):
+    return Limits(max_in_flight=2, canary=canary, **limits)
+
+
+def receipts(world, status, numbers):
+    """Take in a receipt for some people's messages."""
+
+    def record(ledger):
+        opened = [each for batch in ledger.deliveries_between(0, time.time() + 1e6) for each in batch]
+        wanted = {phone(number) for number in numbers}
+        told = {"message_id": None, "code": None, "detail": None, "source": "test", "at": time.time()}
+        found = [
+            Receipt(delivery=each.delivery, status=status, **told) for each in opened if each.phone in wanted
+        ]
+        return ledger.record_receipts(found, time.time())
+
+    assert world.with_ledger(record) == len(numbers)
+
+
+class TellingClock(SkippingClock):
+    """A clock that does something the first time a run waits for its canary."""
+
+    def __init__(self, tell):
+        super().__init__()
+        self.tell = tell
+
+    async def sleep(self, seconds):
+        if seconds == 5.0 and self.tell is not None:
+            tell, self.tell = self.tell, None
+            tell()
+        await super().sleep(seconds)
+
+
+def test_a_canary_without_receipts_waits_its_time_and_then_the_others_go(tmp_path):
+    world, clock = World(tmp_path, count=10), SkippingClock()
+    report = world.apply(limits=with_canary(), clock=clock)
+    assert accounts(report) == (10, 0, 0, 0)
+    (pause,) = world.watcher.pauses
+    assert pause.cause is PauseCause.CANARY
+    assert 30 * 60 - 5 < pause.until - time.time() <= 30 * 60
+    assert clock.skipped >= 30 * 60 - 5
+    assert world.watcher.seen.count(Outcome.ACCEPTED) == 10
+
+
+def test_a_canary_of_which_everything_is_known_waits_no_longer(tmp_path):
+    world = World(tmp_path, count=10)
+    clock = TellingClock(lambda: receipts(world, ReceiptStatus.DELIVERED, range(4)))
+    assert accounts(world.apply(limits=with_canary(), clock=clock)) == (10, 0, 0, 0)
+    assert clock.skipped < 60
+
+
+def test_a_receipt_that_says_sent_does_not_end_the_wait_as_it_may_fail_yet(tmp_path):
+    world = World(tmp_path, count=10)
+    clock = TellingClock(lambda: receipts(world, ReceiptStatus.SENT, range(4)))
+    assert accounts(world.apply(limits=with_canary(), clock=clock)) == (10, 0, 0, 0)
+    assert clock.skipped >= 30 * 60 - 5
+
+
+def test_a_canary_that_fails_by_receipts_stops_the_run_and_every_later_apply(tmp_path):
+    world = World(tmp_path, count=10)
+    clock = TellingClock(lambda: receipts(world, ReceiptStatus.FAILED, [1, 2]))
+    report = world.apply(limits=with_canary(), clock=clock)
+    assert (report.stop.cause, report.exit_code) == (StopCause.GUARD, ExitCode.STOPPED)
+    assert report.stop.detail == (
+        "guards.canary.max_failed is 1: 2 of 4 failed (0 refused, 2 by a failed receipt)"
+    )
+    assert (accounts(report), clock.skipped < 60) == ((4, 0, 0, 6), True)
+    with pytest.raises(Refusal, match=r"canary: guards\.canary\.max_failed is 1: 2 of 4 failed"):
+        world.apply(limits=with_canary(), clock=SkippingClock())
+    assert len(world.sent) == 4
+
+
+def test_refusals_and_failed_receipts_of_a_canary_add_up(tmp_path):
+    world = World(tmp_path, count=10)
+    world.answers = lambda number: REFUSED if number == phone(0) else ACCEPTED
+    clock = TellingClock(lambda: receipts(world, ReceiptStatus.FAILED, [1]))
+    report = world.apply(limits=with_canary(), clock=clock)
+    assert "2 of 4 failed (1 refused, 1 by a failed receipt)" in report.stop.detail
+
+
+def test_a_canary_that_was_refused_does_not_even_wait(tmp_path):
+    world, clock = World(tmp_path, count=10), SkippingClock()
+    world.answers = lambda _: REFUSED
+    report = world.apply(limits=with_canary(), clock=clock)
+    assert (accounts(report), world.watcher.pauses, clock.skipped < 5) == ((0, 4, 0, 6), [], True)
+
+
+def test_whom_a_gate_keeps_back_is_no_part_of_the_canary(tmp_path):
+    world, clock = World(tmp_path, count=10), SkippingClock()
+    world.answers = lambda _: REFUSED
+    barred = {phone(0), phone(2)}
+    report = world.apply(
+        limits=with_canary(),
+        clock=clock,
+        gate=lambda delivery: "suppressed" if delivery.key.phone in barred else None,
+    )
+    assert accounts(report) == (0, 6, 0, 4)
+    assert sorted(world.sent) == [phone(number) for number in (1, 3, 4, 5)]
+
+
+def test_a_plan_no_larger_than_its_canary_does_not_wait(tmp_path):
+    world, clock = World(tmp_path, count=4), SkippingClock()
+    world.answers = lambda _: REFUSED
+    assert accounts(world.apply(limits=with_canary(), clock=clock)) == (0, 4, 0, 0)
+    assert world.watcher.pauses == []
+
+
+def test_a_run_that_ends_while_its_canary_waits_is_resumed_where_it_was(tmp_path):
+    world = World(tmp_path, count=10)
+
+    def die():
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        world.apply(limits=with_canary(), clock=TellingClock(die))
+    assert len(world.sent) == 4
+    until = world.watcher.pauses[0].until
+    world.watcher = Watcher()
+    clock = SkippingClock()
+    clock.skipped = 20 * 60
+    report = world.apply(limits=with_canary(), clock=clock)
+    assert accounts(report) == (10, 0, 0, 0)
+    assert [pause.until for pause in world.watcher.pauses] == [pytest.approx(until)]
+    assert clock.skipped == pytest.approx(30 * 60, abs=10)
+
+
+def test_a_canary_that_has_passed_waits_no_second_time(tmp_path):
+    world = World(tmp_path, count=10)
+    world.answers = lambda number: BAD_TOKEN if number == phone(7) else ACCEPTED
+    first = world.apply(limits=with_canary(), clock=SkippingClock())
+    assert first.stop.cause is StopCause.PROVIDER
+    world.answers, world.watcher = (lambda _: ACCEPTED), Watcher()
+    clock = SkippingClock()
+    assert accounts(world.apply(limits=with_canary(), clock=clock)) == (10, 0, 0, 0)
+    assert (world.watcher.pauses, clock.skipped < 5) == ([], True)
+
+
+def test_what_a_kill_left_of_a_canary_half_sent_is_sent_first(tmp_path):
+    world = World(tmp_path, count=10)
+    world.with_ledger(lambda ledger: killed_in_flight(ledger, world.plan))
+    clock = SkippingClock()
+    report = world.apply(limits=with_canary(), clock=clock)
+    assert accounts(report) == (9, 0, 1, 0)
+    assert len(world.watcher.pauses) == 1
+
+
+def test_whom_of_a_canary_the_provider_refused_for_now_is_sent_before_the_others(tmp_path):
+    world = World(tmp_path, count=10)
+    world.answers = lambda number: BAD_TOKEN if number == phone(2) else ACCEPTED
+    first = world.apply(limits=Limits(max_in_flight=1, canary=CANARY), clock=SkippingClock())
+    assert (first.stop.cause, accounts(first)) == (StopCause.PROVIDER, (2, 0, 0, 8))
+    world.answers, world.sent = (lambda _: REFUSED), []
+    clock = SkippingClock()
+    clock.skipped = 3600
+    second = world.apply(limits=with_canary(), clock=clock)
+    assert (sorted(world.sent), accounts(second)) == ([phone(2), phone(3)], (2, 2, 0, 6))
+
+
+def test_of_a_canary_that_is_refused_for_now_too_often_the_others_wait_for_the_rest(tmp_path):
+    world = World(tmp_path, count=10)
+    world.answers = lambda number: RETRY if number == phone(2) else ACCEPTED
+    limits = Limits(max_in_flight=2, canary=CANARY, attempts=3)
+    report = world.apply(limits=limits, clock=SkippingClock())
+    assert accounts(report) == (9, 0, 0, 1)
+    assert world.sent.count(phone(2)) == 3
+    assert len(world.watcher.pauses) == 1
+
+
+def test_too_many_unknown_stop_the_run_and_the_next_apply_until_they_are_settled(tmp_path):
+    world = World(tmp_path, count=10)
+    world.answers = lambda number: Answer(outcome=Outcome.UNKNOWN, rule="timed_out")
+    limits = Limits(max_in_flight=1, max_unknown=Limit(count=1))
+    report = world.apply(limits=limits)
+    assert (report.stop.cause, accounts(report)) == (StopCause.GUARD, (0, 0, 2, 8))
+    with pytest.raises(Refusal, match=r"guards\.max_unknown is 1: 2 of 2 are unknown") as refused:
+        world.apply(limits=limits)
+    assert refused.value.hint == "find out what became of them: runner resolve promo"
+    settle = {"to": State.ACCEPTED, "by": "ada", "note": "", "now": time.time()}
+    world.with_ledger(lambda ledger: ledger.resolve("promo", "once", None, **settle))
+    world.answers = lambda _: ACCEPTED
+    assert accounts(world.apply(limits=limits)) == (10, 0, 0, 0)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.campaign import FrequencyCap, HeaderUse, Limit, PhoneStyle, Transform, Variable
+from runner.campaign import Canary, FrequencyCap, HeaderUse, Limit, PhoneStyle, Transform, Variable
 from runner.campaign_file import duplicate_names, find_campaign_files, load_campaign
 from runner.errors import FileProblems, UsageError
 from runner.schedule import Window
@@ -106,6 +106,15 @@ def test_the_sample_of_the_design_loads(load):
     assert campaign.log == {"treasure_data": {"database": "crm", "table": "whatsapp_log"}}
     assert campaign.notify == {"on": ["failed", "stopped", "finished"]}
     assert campaign.document["guards"]["max_rejected"] == "30%"
+
+
+def test_max_unknown_and_a_canary_are_taken_over(load):
+    guards = load(
+        LEAST + "guards: {max_unknown: 2%, canary: {size: 50.0, wait: 30m, max_failed: 5%}}\n"
+    ).guards
+    assert guards.max_unknown == Limit(share=0.02)
+    assert guards.canary == Canary(size=50, wait=timedelta(minutes=30), max_failed=Limit(share=0.05))
+    assert load(LEAST).guards.canary is None
 
 
 def test_the_least_campaign_has_defaults(load):

@@ -179,6 +179,15 @@ from tests.conftest import LEAST
             LEAST + "guards: {max_failed: 101%}\n",
             'found "101%", expected a whole number, or a share such as 30%',
         ),
+        (
+            LEAST + "guards: {canary: {size: 0, wait: 30m, max_failed: 1}}\n",
+            "5:25: guards.canary.size: found the number 0, expected a whole number of at least 1",
+        ),
+        (
+            LEAST + "guards: {canary: {size: 5, wait: 30, max_failed: 1}}\n",
+            "guards.canary.wait: found the number 30, expected a time such as 30m or 2h",
+        ),
+        (LEAST + "guards: {canary: {size: 5, wait: 30m}}\n", "guards.canary"),
         (LEAST + "guards: {max_failed: -1}\n", "found the number -1, expected a whole number of at least 0"),
         (
             LEAST + "guards: {frequency_cap: {messages: 1, per: 0d}}\n",

@@ -23,7 +23,7 @@ from runner.plan import REASONS
 from runner.project_file import load_project
 from runner.providers.ada_outcomes import RULES
 from runner.sandbox.faults import FaultKind, parse_fault
-from tests.conftest import CAMPAIGN, ProjectFolder, Run, SandboxProcess
+from tests.conftest import CAMPAIGN, ProjectFolder, Result, Run, SandboxProcess
 
 ROOT = Path(__file__).parent.parent
 READMES = [ROOT / "README.md", ROOT / "README.ja.md"]
@@ -90,11 +90,16 @@ def inline_commands(page: Path) -> Iterator[list[str]]:
             yield shlex.split(span)[1:]
 
 
+def context_of(command: click.Command) -> click.Context:
+    """Return a context as the command line makes one: click keeps a command's help option for good."""
+    return click.Context(command, help_option_names=["-h", "--help"])
+
+
 def check_command(arguments: list[str], *, whole: bool) -> None:
     """Let click parse a command, without running it; a command that is only named need not be whole."""
     group: click.Command = cli
     while isinstance(group, click.Group):
-        context = click.Context(group)
+        context = context_of(group)
         if not arguments or arguments[0].startswith("-"):
             names = {name for param in group.get_params(context) for name in param.opts}
             assert set(arguments) <= names, arguments
@@ -104,7 +109,7 @@ def check_command(arguments: list[str], *, whole: bool) -> None:
         assert found is not None, f"there is no command {name!r}"
         group = found
     try:
-        group.make_context(group.name or "", list(arguments))
+        group.make_context(group.name or "", list(arguments), parent=context_of(cli))
     except click.exceptions.Exit:
         return
     except click.MissingParameter:
@@ -114,8 +119,8 @@ def check_command(arguments: list[str], *, whole: bool) -> None:
 def commands() -> dict[str, click.Command]:
     """Return every command by the words that call it: `templates list`."""
     found: dict[str, click.Command] = {}
-    for name in cli.list_commands(click.Context(cli)):
-        command = cli.get_command(click.Context(cli), name)
+    for name in cli.list_commands(context_of(cli)):
+        command = cli.get_command(context_of(cli), name)
         assert command is not None
         if isinstance(command, click.Group):
             found |= {f"{name} {inner}": part for inner, part in command.commands.items()}
@@ -125,7 +130,7 @@ def commands() -> dict[str, click.Command]:
 
 
 def options_of(command: click.Command) -> set[str]:
-    params = command.get_params(click.Context(command))
+    params = command.get_params(context_of(command))
     return {opt for param in params for opt in param.opts if opt.startswith("--")}
 
 
@@ -297,7 +302,9 @@ def test_every_json_document_is_described_key_by_key(
         "plan": run("plan", "promo.yml", "--json", "-o", str(plan)),
         "show": run("show", str(plan), "--json"),
         "apply": run("apply", str(plan), "--auto-approve", "--json", "--rate", "unlimited"),
-        "status": run("status", "--json"),
+        "status": stopped_status(run),
+        "stop": run("stop", "promo", "--json"),
+        "resume": run("resume", "promo", "--json"),
         "resolve": run("resolve", "promo", "--json"),
         "explain": run("explain", f"+{sandbox.messages()[0]['to']}", "--json"),
         "forget": run("forget", f"+{sandbox.messages()[1]['to']}", "--yes", "--json"),
@@ -326,6 +333,15 @@ def test_every_json_document_is_described_key_by_key(
     check_sandbox(sandbox)
     export = run(*exported(project), "--json").json
     assert keys_in(export) <= common | words_in_code(section(page, "`runner export td-workflow "))
+
+
+def stopped_status(run: Run) -> Result:
+    """Return what status says while a stop stands, and lift it again."""
+    run("stop")
+    status = run("status", "--json")
+    run("resume")
+    assert status.json["stops"]
+    return status
 
 
 def report(project: ProjectFolder, sandbox: SandboxProcess) -> list[str]:

@@ -61,6 +61,8 @@ CAMPAIGN = {
         "max_recipients": 10,
         "max_rejected": "30%",
         "max_failed": 5,
+        "max_unknown": "2%",
+        "canary": {"size": 50, "wait": "30m", "max_failed": "5%"},
         "frequency_cap": {"messages": 2, "per": "7d"},
     },
     "log": {

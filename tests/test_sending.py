@@ -6,12 +6,15 @@ from itertools import pairwise
 
 import pytest
 
+from runner.breaking import BreakerSettings
 from runner.campaign import Limit
 from runner.delivery import Answer, Delivery, DeliveryKey, Outcome, TextMessage, is_forgotten
 from runner.departing import Pace
 from runner.errors import ExitCode, LedgerError
+from runner.halting import Halt, PauseCause, Stop, StopCause
+from runner.ledger.interface import CampaignStopped, StopRecord
 from runner.pacing import PaceState
-from runner.sending import Equipment, Halt, Limits, Stop, StopCause, Tally, exit_code_of, send_all
+from runner.sending import Equipment, Limits, Tally, exit_code_of, send_all
 from tests.virtual_time import VirtualClock, run_virtually
 
 ACCEPTED = Answer(outcome=Outcome.ACCEPTED, rule="accepted", message_id="m")
@@ -61,9 +64,14 @@ class World:
         self.attempts = {}
         self.halt = Halt()
         self.way = 0.0
+        self.pauses = []
+        self.ended_at = None
+        self.stopped_at = None
 
     async def intend(self, delivery):
         await asyncio.sleep(0.002)
+        if self.stopped_at is not None and self.seconds() >= self.stopped_at:
+            raise CampaignStopped(StopRecord(campaign="promo", by="ada", note="", at=self.clock.start))
         self.log.append(("intent", delivery.key.phone))
         return delivery.key.phone not in self.taken
 
@@ -83,6 +91,18 @@ class World:
             raise answer
         return answer
 
+    def seconds(self):
+        """Return how far the world's time is, in seconds from its start."""
+        return self.clock.now() - self.clock.start
+
+    def outage(self, start, end, answer):
+        """Answer everything that arrives from `start` to `end` (seconds) with `answer`."""
+
+        def during(phone, attempt):
+            return answer if start <= self.seconds() - self.latency < end else ACCEPTED
+
+        self.answers = during
+
     def send_all(self, count, *, rate=5.0, gate=lambda _: None, events=None, **limits):
         tally = Tally(to_send=count)
 
@@ -101,6 +121,7 @@ class World:
                 halt=self.halt,
                 limits=Limits(**limits),
                 on_event=(events if events is not None else []).append,
+                on_pause=self.pauses.append,
                 gate=gate,
                 jitter=random.Random(1),
             )
@@ -109,6 +130,7 @@ class World:
                     stop_at, self.halt.pull, StopCause.INTERRUPTED, "SIGINT received"
                 )
             await send_all(source(), tally, equipment)
+            self.ended_at = self.seconds()
 
         run_virtually(run())
         return tally
@@ -162,17 +184,91 @@ def test_each_attempt_has_an_intent_of_its_own():
 
 
 def test_a_delivery_that_is_refused_for_now_too_often_remains():
-    tally = World(answers=lambda *_: RETRY).send_all(1, attempts=3, patience=1e9)
+    tally = World(answers=lambda *_: RETRY).send_all(1, attempts=3)
     assert (tally.known, tally.remaining) == (0, 1)
 
 
-def test_a_provider_that_takes_nothing_for_a_minute_stops_the_run():
+def test_a_provider_that_takes_nothing_for_long_stops_the_run():
     world = World(answers=lambda *_: RETRY)
     tally = world.send_all(1000)
     assert world.halt.stop is not None
     assert world.halt.stop.cause is StopCause.PROVIDER
     assert tally.remaining == 1000
     assert len(world.arrivals) < 60 * 5 + 50
+
+
+@pytest.mark.parametrize("answer", [UNKNOWN, RETRY], ids=["unknown", "busy"])
+def test_an_outage_pauses_the_sender_and_it_goes_on_after_it(answer):
+    world = World(latency=1.0)
+    world.outage(5, 100, answer)
+    tally = world.send_all(500, max_in_flight=16)
+    in_the_outage = [at - world.clock.start for at in world.arrivals if 5 <= at - world.clock.start < 100]
+    assert len(in_the_outage) <= 8 + 16 + 3
+    assert tally.unknown == (len(in_the_outage) if answer is UNKNOWN else 0)
+    assert (tally.remaining, world.halt.stop) == (0, None)
+    assert [pause.cause for pause in world.pauses] == [PauseCause.PROVIDER] * len(world.pauses)
+    assert 1 <= len(world.pauses) <= 4
+
+
+def test_while_the_sender_pauses_one_message_at_a_time_tries_after_longer_and_longer_waits():
+    world = World(answers=lambda *_: UNKNOWN, latency=1.0)
+    tally = world.send_all(1000, max_in_flight=64)
+    arrivals = sorted(world.arrivals)
+    gaps = [late - early for early, late in pairwise(arrivals) if late - early > 5]
+    assert gaps == pytest.approx([16, 31, 61, 121, 241, 301, 301, 301], abs=3)
+    assert tally.unknown == len(arrivals) <= 8 + 64 + 8
+    assert world.halt.stop is not None
+    assert world.halt.stop.cause is StopCause.PROVIDER
+    assert "8 times in a row, then to 8 single tries (time-out)" in world.halt.stop.detail
+    assert exit_code_of(tally, world.halt.stop) is ExitCode.STOPPED
+
+
+def test_a_pause_says_until_when_it_lasts():
+    world = World(answers=lambda *_: UNKNOWN, latency=1.0)
+    world.send_all(100, max_in_flight=1, breaker=BreakerSettings(trip_after=2, probes=1))
+    (pause,) = world.pauses
+    assert pause.until - world.clock.start == pytest.approx(2 * 1.0 + 15, abs=0.5)
+    assert "time-out" in pause.detail
+
+
+def test_refusals_of_persons_never_pause_the_sender():
+    world = World(answers=lambda *_: REFUSED)
+    world.send_all(100)
+    assert world.pauses == []
+    assert world.ended_at < 22
+
+
+def test_a_pause_holds_up_to_a_stop_and_no_longer():
+    world = World(answers=lambda *_: UNKNOWN, latency=1.0)
+    world.stop_at = 10.0
+    world.send_all(1000, max_in_flight=8)
+    assert world.ended_at < 11.5
+    assert world.halt.stop.cause is StopCause.INTERRUPTED
+
+
+def test_a_person_who_stops_the_campaign_lets_nothing_new_leave():
+    world = World(latency=2.0)
+    world.stopped_at = 3.0
+    tally = world.send_all(100)
+    intents = [phone for what, phone in world.log if what == "intent"]
+    assert 0 < tally.accepted == len(intents) == len(world.arrivals) < 100
+    assert world.halt.stop.cause is StopCause.STOPPED
+    assert "ada stopped promo" in world.halt.stop.detail
+    assert "`runner resume promo` lifts it" in world.halt.stop.detail
+    assert exit_code_of(tally, world.halt.stop) is ExitCode.STOPPED
+
+
+def test_whom_a_gate_bars_while_a_person_has_stopped_the_campaign_stays_without_an_account():
+    world = World()
+    world.stopped_at = 0.0
+    assert world.send_all(20, gate=lambda _: "suppressed").remaining == 20
+
+
+def test_a_stop_does_not_wait_for_those_who_stand_in_line():
+    world = World(latency=0.3)
+    world.stop_at = 3.0
+    world.send_all(1000, max_in_flight=128)
+    assert world.ended_at < 4.0
 
 
 def test_a_wait_asked_for_by_the_provider_holds_the_whole_sender():
@@ -208,6 +304,20 @@ def test_max_failed_lets_a_run_below_it_finish():
 def test_max_failed_as_a_count_stops_at_once():
     world = World(answers=lambda *_: REFUSED)
     assert world.send_all(50, max_failed=Limit(count=2), max_in_flight=1).refused == 3
+
+
+def test_max_unknown_stops_the_run_once_100_outcomes_are_known():
+    world = World(answers=lambda phone, _: UNKNOWN if int(phone) % 4 == 0 else ACCEPTED)
+    tally = world.send_all(500, max_unknown=Limit(share=0.1))
+    assert world.halt.stop is not None
+    assert world.halt.stop.cause is StopCause.GUARD
+    assert world.halt.stop.detail.startswith("guards.max_unknown is 10%: ")
+    assert 100 <= tally.known < 110
+
+
+def test_max_unknown_as_a_count_stops_at_once():
+    world = World(answers=lambda *_: UNKNOWN)
+    assert world.send_all(50, max_unknown=Limit(count=2), max_in_flight=1).unknown == 3
 
 
 def test_a_stop_finishes_what_is_in_flight_and_begins_nothing_new():

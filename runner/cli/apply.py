@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from runner.applying import Report
     from runner.checking import Today
     from runner.cli.watching import ApplyWatcher
+    from runner.halting import Halt
     from runner.ledger.interface import Counts, Holder
     from runner.providers.interface import Provider
-    from runner.sending import Halt, Limits
     from runner.template import Template
 
 Loaded = TypeVar("Loaded")
@@ -212,10 +212,11 @@ def _tuned_interpreter() -> Iterator[None]:
 async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWatcher) -> Report:
     from runner.applying import Apply, apply_plan
     from runner.cli.gates import kept_open, open_forgotten_gate, send_gate
+    from runner.cli.limits import limits_of
+    from runner.halting import Halt
     from runner.ledger.journal import ledger_thread
     from runner.opting_out import opt_outs_followed
     from runner.recipients import check_recipients
-    from runner.sending import Halt
 
     provider = workplace.provider(plan.provider)
     campaign = _or_error(lambda: _campaign_now(workplace, plan))
@@ -237,7 +238,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                 clock=workplace.clock,
                 holder=_holder(),
                 halt=halt,
-                limits=_limits(workplace, plan, campaign),
+                limits=limits_of(workplace, plan, campaign),
                 watcher=watcher,
                 today=lambda moved: _today(
                     workplace, plan, campaign, provider, moved, forgotten.count_in(tables)
@@ -298,22 +299,6 @@ def _or_error(load: Callable[[], Loaded]) -> Loaded | RunnerError:
         return error
 
 
-def _limits(workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError) -> Limits:
-    from runner.schedule import closes_at
-    from runner.sending import Limits
-
-    max_in_flight = workplace.provider_settings(plan.provider).max_in_flight
-    if isinstance(campaign, RunnerError):
-        return Limits(max_in_flight=max_in_flight)
-    schedule = campaign.schedule
-    closing = closes_at(schedule.window, schedule.zone or "UTC", datetime.now(timezone.utc))
-    return Limits(
-        max_in_flight=max_in_flight,
-        max_failed=campaign.guards.max_failed,
-        closes_at=closing.timestamp() if closing and not workplace.rehearsal else None,
-    )
-
-
 def _holder() -> Holder:
     from runner.ledger.liveness import this_process
 
@@ -323,7 +308,7 @@ def _holder() -> Holder:
 @contextmanager
 def _stopped_by_signals(halt: Halt) -> Iterator[None]:
     """Ctrl-C and SIGTERM finish what is in flight; a second Ctrl-C ends at once, leaving unknowns."""
-    from runner.sending import StopCause
+    from runner.halting import StopCause
 
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

@@ -16,10 +16,10 @@ from runner.errors import LedgerError, Refusal, RunnerError, UsageError
 from runner.forgotten import ASKED_EVERY, Forgotten
 
 if TYPE_CHECKING:
+    from runner.halting import Halt
     from runner.ledger.interface import Ledger, LedgerReader
     from runner.ledger.journal import LedgerThread
     from runner.opting_out import OptedOut
-    from runner.sending import Halt
 
 
 class ForgottenGate:
@@ -57,7 +57,7 @@ async def kept_open(gate: ForgottenGate, ledger: LedgerThread, halt: Halt) -> As
     """Renew the gate every second, for as long as the context lasts; what it cannot know stops the run."""
     import asyncio
 
-    from runner.sending import StopCause
+    from runner.halting import StopCause
 
     async def renew() -> None:
         while True:

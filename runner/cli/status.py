@@ -14,7 +14,7 @@ from runner.cli.workplace import open_workplace
 from runner.reports import wording
 
 if TYPE_CHECKING:
-    from runner.ledger.interface import OccurrenceSummary, RunRecord
+    from runner.ledger.interface import OccurrenceSummary, RunRecord, StopRecord
 
 
 @click.command(name="status")
@@ -29,10 +29,21 @@ def command(campaign: str | None, as_json: bool, sandbox: bool) -> None:
         ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
         with closing(ledger):
             occurrences = ledger.summary(campaign)
+            stops = [
+                stop for stop in ledger.stops() if campaign in {None, stop.campaign} or not stop.campaign
+            ]
     if as_json:
-        output.show_json({"occurrences": [_document(occurrence) for occurrence in occurrences]})
-    else:
-        _show(occurrences, campaign)
+        documents = [_document(occurrence) for occurrence in occurrences]
+        output.show_json({"stops": [stop_document(stop) for stop in stops], "occurrences": documents})
+        return
+    for stop in stops:
+        output.show(f"stopped: {stop}; `{stop.lifted_by}` lifts it")
+    _show(occurrences, campaign)
+
+
+def stop_document(stop: StopRecord) -> dict[str, Any]:
+    """Return a stop as JSON documents show it; `campaign` is null for all."""
+    return {"campaign": stop.campaign, "by": stop.by, "at": _moment(stop.at), "note": stop.note}
 
 
 def _show(occurrences: Sequence[OccurrenceSummary], campaign: str | None) -> None:

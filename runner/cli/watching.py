@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import click
 from runner.cli import output
 from runner.errors import ExitCode, RunnerError
 from runner.logs.run_log import RunLog, open_run_log
-from runner.masking import mask_phone
+from runner.masking import harmless, mask_phone
 from runner.reports import wording
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from runner.audit_chain import Head
     from runner.checking import Comparison
     from runner.cli.workplace import Workplace
+    from runner.halting import Pause
     from runner.plan import Plan
     from runner.sending import Event, Tally
 
@@ -100,6 +102,21 @@ class ApplyWatcher:
                 detail=answer.detail,
             )
         self._advance(tally)
+
+    def paused(self, pause: Pause) -> None:
+        """Say, and log, that nothing is sent for a while, and until when."""
+        until = datetime.fromtimestamp(pause.until, timezone.utc)
+        self._write(
+            "run_paused",
+            cause=pause.cause.value,
+            until=until.isoformat(timespec="milliseconds"),
+            detail=pause.detail,
+        )
+        line = f"{self._plan.campaign}: {pause.detail}; until {until:%Y-%m-%d %H:%M:%S} UTC at the latest"
+        if self._progress is not None:
+            self._progress.console.print(harmless(line), markup=False, highlight=False)
+            return
+        output.say(line)
 
     def note_head(self, head: Head) -> None:
         """Take down where the audit log ended, to be held against it later."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from runner.audit_chain import Entry, Head
 from runner.delivery import State
-from runner.errors import LedgerError
+from runner.errors import ExitCode, LedgerError
 from runner.ledger.records import (
     Counts,
     DeliveryHistory,
@@ -31,11 +31,13 @@ from runner.ledger.records import (
     Receipt,
     RunRecord,
     Settlement,
+    StopRecord,
 )
 from runner.ledger.webhooks import OptOutReader, WebhookReader, WebhookRows
 
 __all__ = [
     "STALE_AFTER",
+    "CampaignStopped",
     "Counts",
     "DeliveryHistory",
     "DeliveryRecord",
@@ -58,6 +60,7 @@ __all__ = [
     "Receipt",
     "RunRecord",
     "Settlement",
+    "StopRecord",
     "lock_name",
 ]
 
@@ -67,6 +70,16 @@ STALE_AFTER = 120.0
 
 class LockLost(LedgerError):  # noqa: N818 - named after the event
     """Another process took the lock over; nothing of this call was recorded."""
+
+
+class CampaignStopped(LedgerError):  # noqa: N818 - named after the event
+    """A person has stopped the campaign: the outcomes of this call were recorded, its intents were not."""
+
+    exit_code = ExitCode.STOPPED
+
+    def __init__(self, stop: StopRecord) -> None:
+        super().__init__(str(stop), hint=f"lift it first: {stop.lifted_by}")
+        self.detail = f"{stop}; `{stop.lifted_by}` lifts it"
 
 
 def lock_name(campaign: str, occurrence: str) -> str:
@@ -136,6 +149,21 @@ class LedgerReader(OptOutReader, WebhookReader, Protocol):
 
     def history(self, phone: str) -> list[DeliveryHistory]:
         """Return every delivery to one phone over all campaigns, oldest intent first."""
+        ...
+
+    def standing_stop(self, campaign: str) -> StopRecord | None:
+        """Return the stop that stands for a campaign, its own before that of all campaigns, or None."""
+        ...
+
+    def stops(self) -> list[StopRecord]:
+        """Return the stops that stand, that of all campaigns first."""
+        ...
+
+    def last_outcome(self, digest: str) -> float | None:
+        """Return when the plan's last outcome was recorded, None before the first.
+
+        It takes a time that grows with what the plan has sent.
+        """
         ...
 
     def events(self, run: int, first: int, last: int) -> Iterator[list[Event]]:
@@ -246,9 +274,21 @@ class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, Protocol):
     ) -> list[bool]:
         """Record outcomes, then intents, durably and all or nothing; LockLost if the lock was taken over.
 
+        CampaignStopped when a stop stands for what is intended: then the outcomes are recorded alone.
         For each intent: True when it is recorded, and may be sent; False when its delivery has an account
         already (anything but `retry`), and must not be. An outcome without an intent of its run is an error.
         """
+        ...
+
+    def stop(self, campaign: str | None, *, by: str, note: str, now: float) -> StopRecord:
+        """Stop a campaign, or all (None); return the stop: an older one, if it stands, stays as it is.
+
+        Once this has returned, nobody records an intent of the campaign before the stop is lifted.
+        """
+        ...
+
+    def resume(self, campaign: str | None, *, by: str, now: float) -> bool:
+        """Lift the stop of a campaign, or that of all (None); False when there is none."""
         ...
 
     def settle_interrupted(self, token: LockToken, campaign: str, occurrence: str, now: float) -> int:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from runner.delivery import Answer, Delivery
 from runner.ledger import open_ledger
-from runner.ledger.interface import Intent, Ledger, LockToken, Settlement
+from runner.ledger.interface import CampaignStopped, Intent, Ledger, LockToken, Settlement
 
 Result = TypeVar("Result")
 
@@ -65,12 +65,13 @@ class _Group:
     is ended at once, or not at all: so nobody minds that to cancel one of them cancels the future.
     """
 
-    __slots__ = ("done", "intents", "outcomes", "recorded")
+    __slots__ = ("done", "intents", "outcomes", "recorded", "stopped")
 
     def __init__(self) -> None:
         self.intents: list[Intent] = []
         self.outcomes: list[Settlement] = []
         self.recorded: list[bool] = []
+        self.stopped: CampaignStopped | None = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
@@ -86,11 +87,13 @@ class GroupCommit:
         self._committing: asyncio.Task[None] | None = None
 
     async def intend(self, delivery: Delivery) -> bool:
-        """Record the intent to send; False when the delivery has an account already."""
+        """Record the intent to send; False when the delivery has an account already. CampaignStopped."""
         group = self._group()
         place = len(group.intents)
         group.intents.append(Intent(key=delivery.key, recipient_id=delivery.recipient_id, run=self._run))
         await group.done
+        if group.stopped is not None:
+            raise group.stopped
         return group.recorded[place]
 
     async def settle(self, delivery: Delivery, answer: Answer) -> None:
@@ -119,9 +122,12 @@ class GroupCommit:
             group.recorded = await self._thread.call(
                 lambda ledger: ledger.commit(self._token, group.intents, group.outcomes, now)
             )
+        except CampaignStopped as stopped:
+            # The outcomes are on disk; only who wanted to begin something has to hear of it.
+            group.stopped = stopped
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting send has to hear of it
             if not group.done.done():
                 group.done.set_exception(error)
-        else:
-            if not group.done.done():
-                group.done.set_result(None)
+            return
+        if not group.done.done():
+            group.done.set_result(None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from runner.delivery import Answer, DeliveryKey, ReceiptStatus, State
@@ -45,6 +46,27 @@ class LockRecord:
     holder: Holder
     started_at: float
     heartbeat_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRecord:
+    """A person's word that nothing new may leave, of one campaign or of all (None); `note` says why."""
+
+    campaign: str | None
+    by: str
+    note: str
+    at: float
+
+    @property
+    def lifted_by(self) -> str:
+        """Return the command that lifts it."""
+        return f"runner resume {self.campaign}" if self.campaign else "runner resume"
+
+    def __str__(self) -> str:
+        """Render for people: `ada stopped promo at 2026-03-20 10:04 UTC (a wrong voucher)`."""
+        when = datetime.fromtimestamp(self.at, timezone.utc)
+        why = f" ({self.note})" if self.note else ""
+        return f"{self.by} stopped {self.campaign or 'every campaign'} at {when:%Y-%m-%d %H:%M} UTC{why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

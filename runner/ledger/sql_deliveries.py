@@ -16,11 +16,12 @@ from runner import quick_json
 from runner.delivery import Answer, DeliveryKey, Outcome, State
 from runner.errors import LedgerError, UsageError
 from runner.ledger import sql_rows as rows
-from runner.ledger.interface import Intent, LockToken, Settlement, lock_name
+from runner.ledger.interface import CampaignStopped, Intent, LockToken, Settlement, StopRecord, lock_name
 from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.sql_reading import Reading
+from runner.ledger.sql_stops import Stops
 from runner.ledger.store import Row, Store
 from runner.ledger.webhooks import OptOut
 from runner.masking import mask_phones_in
@@ -55,12 +56,15 @@ class _Scope:
 class Deliveries:
     """The deliveries of a SQL ledger, as runs and persons change them."""
 
-    def __init__(self, store: Store, locks: SqlLocks, reading: Reading, opt_outs: OptOuts) -> None:
+    def __init__(
+        self, store: Store, locks: SqlLocks, reading: Reading, opt_outs: OptOuts, stops: Stops
+    ) -> None:
         self._store = store
         self._opt_outs = opt_outs
         self._locks = locks
         self._reading = reading
         self._audit = Audit(store)
+        self._stops = stops
         self._scopes: dict[int, _Scope] = {}
 
     def commit(
@@ -76,9 +80,12 @@ class Deliveries:
             self._store.hold({scope.occurrence_id for scope, _ in [*settled, *intended]})
             for scope, answered in settled:
                 self._settle(scope, answered, now, changes)
-            for scope, wanted in intended:
+            stop = self._stop_of([scope for scope, _ in intended])
+            for scope, wanted in intended if stop is None else ():
                 recorded += self._intend(scope, wanted, now, changes)
             self.count(changes)
+        if stop is not None:
+            raise CampaignStopped(stop)
         return recorded
 
     def settle_interrupted(self, token: LockToken, campaign: str, occurrence: str, now: float) -> int:
@@ -207,6 +214,11 @@ class Deliveries:
             _count_again(scope, [standing[phone] for phone, _ in again], changes)
         changes[scope.plan_id, State.INTENT.value, ""] += len(new) + len(again)
         return recorded
+
+    def _stop_of(self, scopes: Sequence[_Scope]) -> StopRecord | None:
+        """Return a stop that stands for any of `scopes`; it is looked up once a group, not once a message."""
+        found = (self._stops.standing_stop(campaign) for campaign in {scope.campaign for scope in scopes})
+        return next((stop for stop in found if stop is not None), None)
 
     def _standing(self, scope: _Scope, entries: Sequence[tuple[str, str]]) -> dict[str, Row]:
         """Return rows of (phone, state, plan, rule, receipt) of the deliveries that are there already."""

@@ -22,6 +22,7 @@ from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.sql_pace import SenderPaces
 from runner.ledger.sql_reading import Reading
 from runner.ledger.sql_receipts import Receipts
+from runner.ledger.sql_stops import Stops
 from runner.ledger.sql_webhooks import Webhooks
 from runner.ledger.store import Store
 
@@ -38,7 +39,8 @@ class SqlLedger:
         self._locks = locks = SqlLocks(store, is_gone)
         reading = Reading(store, locks)
         self._opt_outs = opt_outs = OptOuts(store)
-        deliveries = Deliveries(store, locks, reading, opt_outs)
+        stops = Stops(store)
+        deliveries = Deliveries(store, locks, reading, opt_outs, stops)
         logs, paces = LogBatches(store), SenderPaces(store)
         self._audit = Audit(store)
         self.close = store.close
@@ -59,6 +61,8 @@ class SqlLedger:
         self.log_batches = reading.log_batches
         self.deliveries_between = reading.deliveries_between
 
+        self.last_outcome = reading.last_outcome
+
         self.acquire = locks.acquire
         self.heartbeat = locks.heartbeat
         self.release = locks.release
@@ -73,8 +77,15 @@ class SqlLedger:
         self.record_receipts = Receipts(store, deliveries, opt_outs).record_receipts
         self.cut_log = logs.cut_log
         self.mark_logged = logs.mark_logged
+        self._add_stops(stops)
         self._answer_for(Forgetting(store, locks))
         self._add_webhooks(reading)
+
+    def _add_stops(self, stops: Stops) -> None:
+        self.standing_stop = stops.standing_stop
+        self.stops = stops.stops
+        self.stop = stops.stop
+        self.resume = stops.resume
 
     def _answer_for(self, forgetting: Forgetting) -> None:
         """Add what is said of deeds and of forgotten people."""

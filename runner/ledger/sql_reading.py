@@ -95,6 +95,11 @@ class Reading:
         """Return where the plan's deliveries stand."""
         return rows.counts(self._store.rows("plan_tallies", digest=digest))
 
+    def last_outcome(self, digest: str) -> float | None:
+        """Return when the plan's last outcome was recorded, None before the first."""
+        ((at,),) = self._store.rows("last_outcome", digest=digest)
+        return at if at is None else float(at)
+
     def summary(self, campaign: str | None = None) -> list[OccurrenceSummary]:
         """Return every occurrence ever applied, of one campaign or of all."""
         with self._store.snapshot():

@@ -28,6 +28,10 @@ LOCK TABLE audit IN EXCLUSIVE MODE
 -- Remove what is left of erased rows.
 VACUUM deliveries, events, resolutions
 
+-- name: lock_the_stops
+-- Wait for all who have asked for stops and are about to record intents; whoever asks later waits for us.
+LOCK TABLE stops IN ACCESS EXCLUSIVE MODE
+
 -- name: pace
 -- Find a sender's pace, the time by which it goes, read once the row is ours, and when the transaction was asked for.
 WITH ours AS MATERIALIZED (

@@ -215,6 +215,30 @@ ORDER BY intent_at, deliveries.id
 -- Find what is kept of a plan, by its number.
 SELECT details FROM plans WHERE id = :plan_id
 
+-- name: standing_stop
+-- Find the stop that stands for a campaign: its own, else that of all, whose name is empty.
+SELECT campaign, stopped_by, note, stopped_at FROM stops
+WHERE campaign IN (:campaign, '') AND lifted_at IS NULL ORDER BY campaign DESC LIMIT 1
+
+-- name: stops
+-- List the stops that stand, that of all campaigns first.
+SELECT campaign, stopped_by, note, stopped_at FROM stops WHERE lifted_at IS NULL ORDER BY campaign
+
+-- name: add_stop
+-- Stop a campaign, unless it is.
+INSERT INTO stops (campaign, stopped_by, note, stopped_at) VALUES (:campaign, :by, :note, :now)
+ON CONFLICT (campaign) WHERE lifted_at IS NULL DO NOTHING
+
+-- name: lift_stop
+-- Lift a stop, if it stands.
+UPDATE stops SET lifted_by = :by, lifted_at = :now WHERE campaign = :campaign AND lifted_at IS NULL
+
+-- name: last_outcome
+-- Find when the last outcome of a plan's runs was recorded; it goes through all their events.
+SELECT max(at) FROM events
+WHERE run_id IN (SELECT runs.id FROM runs JOIN plans ON plans.id = runs.plan_id WHERE plans.digest = :digest)
+    AND event IN ('accepted', 'refused', 'retry', 'unknown')
+
 -- name: lock
 -- Find who holds a lock.
 SELECT owner, host, pid, process_started, started_at, heartbeat_at FROM locks WHERE name = :name

@@ -22,6 +22,10 @@ SELECT 1
 -- Write the file anew, without what is left of erased rows in its free space.
 VACUUM
 
+-- name: lock_the_stops
+-- Let no intent be recorded until the transaction ends; it holds the whole file already.
+SELECT 1
+
 -- name: pace
 -- Find a sender's pace, the time by which it goes, and when it was asked for: both the caller's.
 SELECT tat, seen_at, widest, widest_until, :now, :now FROM senders WHERE sender = :sender

@@ -209,8 +209,8 @@ def test_opening_again_applies_no_migration_twice(open_again, asked):
     open_again()
     open_again()
 
-    applied = asked.execute("SELECT version FROM schema_migrations ORDER BY version").fetchall()
-    assert applied == [(each.version,) for each in shipped_migrations("postgres")]
+    applied = asked.execute("SELECT version, name FROM schema_migrations ORDER BY version").fetchall()
+    assert applied == [(each.version, each.name) for each in shipped_migrations("postgres")]
 
 
 OPEN = """
@@ -236,9 +236,9 @@ def test_somebody_elses_tables_are_refused_and_left_as_they_are(url, asked, read
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_ledger_of_a_newer_version_is_refused(url, open_again, asked, read_only):
     open_again()
-    asked.execute("INSERT INTO schema_migrations (version, name) VALUES (99, 'later')")
+    asked.execute("INSERT INTO schema_migrations (version, name) VALUES (999, 'later')")
 
-    assert "has schema 99, of a newer version of runner" in failing_to_open(url, read_only=read_only)
+    assert "has schema 999, of a newer version of runner" in failing_to_open(url, read_only=read_only)
 
 
 def test_a_ledger_of_an_older_version_is_not_changed_by_reading(url, open_again, asked):

@@ -75,20 +75,30 @@ class Fate:
 
 @dataclass(kw_only=True)
 class Storm:
-    """A time in which the provider takes nothing from anybody: 429, 503 or a key that it does not know."""
+    """A time in which the provider takes nothing from anybody: 429, 503 or a key that it does not know.
+
+    In an outage it does not say so either: an error page, a reset, or nothing at all.
+    """
 
     start: float
     end: float
     answer: str
 
+    @property
+    def is_outage(self) -> bool:
+        """Tell whether nobody can know what became of a message."""
+        return self.answer in {"html 500", "reset", "silence"}
+
 
 @dataclass(kw_only=True)
 class Arrival:
-    """One request at the provider's door."""
+    """One request at the provider's door, by which process; `lost` to an outage."""
 
     at: float
     tag: str
     taken: bool
+    by: int
+    lost: bool
 
 
 @dataclass
@@ -122,7 +132,7 @@ class Door:
             counts[arrival.tag] += arrival.taken
         return counts
 
-    async def receive(self, tag: str) -> HttpResult:
+    async def receive(self, tag: str, by: int) -> HttpResult:
         """Take one request, or not; return what its sender sees. Nothing that the sender does stops it."""
         fate = self.fate(tag)
         chance = self._chance[tag]
@@ -131,8 +141,11 @@ class Door:
         passing = storm.answer if storm else fate.passing.pop(0) if fate.passing else None
         taken = passing is None and fate.end.is_taken
         self.waits += passing == "429 wait"
-        self.arrivals.append(Arrival(at=self.now(), tag=tag, taken=taken))
+        lost = storm is not None and storm.is_outage
+        self.arrivals.append(Arrival(at=self.now(), tag=tag, taken=taken, by=by, lost=lost))
         await asyncio.sleep(self.latency * chance.uniform(0.3, 2.0))
+        if passing == "silence":
+            await asyncio.sleep(READ_TIMEOUT * 5)
         return _PASSING[passing] if passing else await self._last_answer(fate.end, tag)
 
     async def _last_answer(self, end: End, tag: str) -> HttpResult:
@@ -152,6 +165,9 @@ _PASSING: dict[str, HttpResult] = {
     "429 wait": HttpAnswer(status=429, retry_after=str(WAIT)),
     "503": HttpAnswer(status=503, document={"message": "busy"}),
     "401": HttpAnswer(status=401, document={"errorCode": "10203"}),
+    "html 500": HttpAnswer(status=500),
+    "reset": _RESET,
+    "silence": _RESET,
 }
 _LAST: dict[str, HttpResult] = {
     "400": HttpAnswer(status=400, document={"errorCode": "1", "message": "no"}),
@@ -168,7 +184,8 @@ class Line:
     `step` is called wherever the process may die.
     """
 
-    def __init__(self, door: Door, step: Callable[[], object], now: Callable[[], float]) -> None:
+    def __init__(self, door: Door, step: Callable[[], object], now: Callable[[], float], *, by: int) -> None:
+        self._by = by
         self._door = door
         self._step = step
         self._now = now
@@ -183,7 +200,7 @@ class Line:
             return to_answer(failure, departed_at=None, now=self._now())
         departed_at = self._now()
         on_departure(departed_at)
-        exchange = asyncio.ensure_future(self._door.receive(tag))
+        exchange = asyncio.ensure_future(self._door.receive(tag, self._by))
         await self._pass()
         done, _ = await asyncio.wait({exchange}, timeout=READ_TIMEOUT)
         result: HttpResult = Failure(kind=FailureKind.TIMEOUT, written=True)

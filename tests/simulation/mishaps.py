@@ -24,6 +24,8 @@ class Mishaps:
     stops: list[float] = field(default_factory=list)
     opt_out: tuple[float, frozenset[str]] = (0.0, frozenset())
     storms: list[Storm] = field(default_factory=list)
+    #: When a person stops the campaign (all of them: None), and for how long.
+    stopped: tuple[float, float, str | None] | None = None
 
 
 def drawn(chance: random.Random, people: int) -> Mishaps:
@@ -49,6 +51,21 @@ def drawn(chance: random.Random, people: int) -> Mishaps:
             chance.uniform(0, seconds),
             frozenset(phone for phone in phones if chance.random() < 0.2),
         )
+    return mishaps
+
+
+def with_outage(chance: random.Random, mishaps: Mishaps, people: int) -> Mishaps:
+    """Add an outage: a time in which the provider answers nothing that says what became of a message."""
+    start = START + chance.uniform(0, people / RATE / 2)
+    answer = chance.choice(["html 500", "reset", "silence"])
+    mishaps.storms = [Storm(start=start, end=start + chance.uniform(5, 400), answer=answer)]
+    return mishaps
+
+
+def with_stop(chance: random.Random, mishaps: Mishaps, people: int) -> Mishaps:
+    """Add a person who stops the campaign at any moment, and lifts the stop later."""
+    at = chance.uniform(0, 2 + people / RATE)
+    mishaps.stopped = (at, chance.uniform(0.5, 200), chance.choice(["promo", None]))
     return mishaps
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from runner.applying import Apply, Report, apply_plan
 from runner.errors import LedgerError, Refusal
+from runner.halting import Halt
 from runner.ledger.interface import Holder, Ledger
 from runner.ledger.sqlite import sqlite_ledger
 from runner.ledger.sqlite_file import open_file
 from runner.plan import Plan
-from runner.sending import Halt, Limits
+from runner.sending import Limits
 from tests.simulation.door import Line
 from tests.simulation.mishaps import RATE, START
 from tests.test_checking import CAMPAIGN, TODAY
@@ -139,11 +140,11 @@ class Process:
             plan=self.plan,
             tables=world.tables[self.plan.campaign],
             ledger=self,  # type: ignore[arg-type]
-            carrier=Line(world.door, self.step, self.now),
+            carrier=Line(world.door, self.step, self.now, by=self.holder.pid),
             clock=self,
             holder=self.holder,
             halt=self.halt,
-            limits=Limits(max_in_flight=world.max_in_flight),
+            limits=Limits(max_in_flight=world.max_in_flight, canary=world.canary),
             watcher=_Silent(),
             today=today,
             gate=world.gate,
@@ -165,4 +166,7 @@ class _Silent:
         """See nothing."""
 
     def happened(self, event: object, tally: object) -> None:
+        """See nothing."""
+
+    def paused(self, pause: object) -> None:
         """See nothing."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from runner.breaking import BreakerSettings
 from runner.delivery import State
 from tests.simulation.door import End
 from tests.simulation.mishaps import RATE
@@ -19,6 +21,9 @@ def broken(world: World) -> list[str]:
         *few_are_unknown(world),
         *no_second_holds_too_many(world),
         *nothing_is_left_to_do(world),
+        *an_outage_costs_few(world),
+        *a_stop_stops(world),
+        *a_canary_goes_ahead(world),
     ]
 
 
@@ -59,11 +64,14 @@ def the_ledger_tells_the_truth(world: World) -> Iterator[str]:
 
 
 def few_are_unknown(world: World) -> Iterator[str]:
-    """Only what nobody can know is unknown: a fate without an answer, or in flight at a kill."""
+    """Only what nobody can know is unknown: a fate without an answer, an outage, or in flight at a kill."""
+    excused = world.excused | {
+        arrival.tag.rpartition("/")[2] for arrival in world.door.arrivals if arrival.lost
+    }
     for plan in world.plans:
         for phone, state in world.states(plan).items():
             tag = f"{plan.campaign}/{plan.occurrence}/{phone}"
-            if state is State.UNKNOWN and world.door.fate(tag).end.is_told and phone not in world.excused:
+            if state is State.UNKNOWN and world.door.fate(tag).end.is_told and phone not in excused:
                 yield f"{tag} is unknown, and was not in flight at any kill"
     if world.most_left_open > world.max_in_flight:
         yield f"a kill left {world.most_left_open} open, with {world.max_in_flight} in flight at most"
@@ -82,3 +90,40 @@ def nothing_is_left_to_do(world: World) -> Iterator[str]:
     """A plan that is done sends nothing when it is applied again."""
     if world.sent_again:
         yield f"{world.sent_again} more were sent by an apply of finished plans"
+
+
+def an_outage_costs_few(world: World) -> Iterator[str]:
+    """Of each apply, an outage takes a row of errors, the probes, and what was in flight."""
+    settings = BreakerSettings()
+    most = settings.trip_after + settings.probes + 2 * world.max_in_flight
+    lost = Counter(arrival.by for arrival in world.door.arrivals if arrival.lost)
+    for process, messages in lost.items():
+        if messages > most:
+            yield f"process {process} lost {messages} messages to an outage, {most} at most are excused"
+
+
+def a_stop_stops(world: World) -> Iterator[str]:
+    """Once a person's stop has returned, nothing arrives but what was under way, and that once."""
+    late = Counter(
+        arrival.tag
+        for arrival in world.door.arrivals
+        if world.stopped_from < arrival.at < world.stopped_until
+        and arrival.tag.partition("/")[0] in world.stopped
+    )
+    for tag, times in late.items():
+        if times > 1 or tag not in world.under_way:
+            yield f"{tag} arrived {times} times after a person had stopped its campaign"
+
+
+def a_canary_goes_ahead(world: World) -> Iterator[str]:
+    """However often its run is killed: nothing else arrives before the canary's wait is over."""
+    if world.canary is None:
+        return
+    wait = world.canary.wait.total_seconds()
+    for plan in world.plans:
+        tags = world.tags(plan)
+        head, others = tags[: world.canary.size], tags[world.canary.size :]
+        first = min((each.at for each in world.door.arrivals if each.tag in others), default=0.0)
+        before = [each for each in world.door.arrivals if each.tag in head and each.at < first]
+        if any(each.taken for each in before) and first < max(each.at for each in before) + wait:
+            yield f"{plan.campaign}: the others went {first - max(each.at for each in before):.1f} s after it"

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 
 from runner import applying
+from runner.breaking import Breaker
+from runner.canary import Trial, Verdict
 from runner.delivery import Outcome
 from runner.ledger import sqlite_file
 from runner.ledger.journal import GroupCommit
@@ -71,6 +73,21 @@ def give_everybody_the_same_slot(monkeypatch):
     monkeypatch.setattr(SenderPaces, "reserve_slot", lambda self, sender, interval, now: now)
 
 
+def begin_although_it_is_stopped(monkeypatch):
+    """Who commits intents does not ask whether a person has stopped the campaign."""
+    monkeypatch.setattr(Deliveries, "_stop_of", lambda self, scopes: None)
+
+
+def never_pause(monkeypatch):
+    """The breaker lets everything go, whatever the answers are."""
+    monkeypatch.setattr(Breaker, "heard", lambda self, answer, now, *, is_probe: self)
+
+
+def let_everybody_go_with_the_canary(monkeypatch):
+    """A canary always says that the others may go."""
+    monkeypatch.setattr(Trial, "verdict", lambda self, now: Verdict.GO_ON)
+
+
 #: Each pillar, and what the worlds say when it is gone.
 PILLARS = {
     send_before_the_intent_is_durable: "was taken 2 times",
@@ -78,6 +95,9 @@ PILLARS = {
     forget_what_a_kill_left_open: "was taken 2 times",
     forget_that_a_delivery_is_unique: "was taken 2 times",
     give_everybody_the_same_slot: "6 messages arrived within",
+    begin_although_it_is_stopped: "after a person had stopped its campaign",
+    never_pause: "messages to an outage",
+    let_everybody_go_with_the_canary: "the others went",
 }
 
 

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from runner.applying import Report
+from runner.campaign import Canary, Limit
 from runner.delivery import Delivery, State
 from runner.errors import LedgerError
+from runner.halting import StopCause
 from runner.ledger import open_ledger
 from runner.ledger.interface import STALE_AFTER, Holder, Ledger
 from runner.plan import Plan, sealed
-from runner.sending import StopCause
 from tests.simulation.door import Door
-from tests.simulation.mishaps import START, Mishaps, drawn
+from tests.simulation.mishaps import START, Mishaps, drawn, with_outage, with_stop
 from tests.simulation.process import Killed, Process
 from tests.test_checking import PLANNED
 from tests.test_recipients import row, table
@@ -30,6 +31,13 @@ from tests.virtual_time import run_virtually
 
 #: After so many applies of one plan a world that has not come to its end is itself broken.
 ROUNDS = 40
+#: In this share of worlds the provider goes down while many people wait, or a person says stop.
+OUTAGES = 0.03
+PEOPLE_OF_AN_OUTAGE = 100
+STOPS = 0.15
+#: In this share of the worlds without frozen processes, wrong clocks and opt-outs, a canary goes ahead.
+CANARIES = 0.3
+CANARY = Canary(size=3, wait=timedelta(seconds=90), max_failed=Limit(share=1.0))
 
 
 class World:
@@ -43,9 +51,19 @@ class World:
         self.folder = folder
         self.people = people or chance.choice([1, 2, 5, 12, 25])
         self.max_in_flight = chance.choice([1, 3, 8, 16]) if people is None else 64
+        events = random.Random(f"{seed}/events")
+        outage = people is None and events.random() < OUTAGES
+        if outage:
+            self.people, self.max_in_flight = PEOPLE_OF_AN_OUTAGE, events.choice([1, 3, 8])
         self.commit_seconds = chance.choice([0.0005, 0.002, 0.004])
         mishaps = drawn(chance, self.people)
-        second = chance.random() < 0.2
+        if outage:
+            mishaps = with_outage(events, mishaps, self.people)
+        if events.random() < STOPS:
+            mishaps = with_stop(events, mishaps, self.people)
+        is_plain = not (mishaps.freezes or mishaps.jump[1] or mishaps.opt_out[1])
+        self.canary = CANARY if is_plain and events.random() < CANARIES else None
+        second = chance.random() < 0.2 and not outage
         #: On one machine all see which processes run; of several, the clocks are those of one database.
         self.is_one_machine = chance.random() < 0.6
         self.mishaps = Mishaps() if undisturbed else mishaps
@@ -64,6 +82,10 @@ class World:
         self.most_left_open = 0
         self.opted_out = self.mishaps.opt_out[1]
         self.sent_again = 0
+        #: What a stop found: when it stood (true time), and what was under way then.
+        self.stopped_from = self.stopped_until = 0.0
+        self.stopped: list[str] = []
+        self.under_way: set[str] = set()
         self.reports: list[Report] = []
 
     @property
@@ -102,11 +124,13 @@ class World:
         """Apply every plan until it is done; then once more, which has to change nothing."""
         chance = random.Random(f"{self.seed}/rounds")
         asyncio.get_running_loop().set_exception_handler(_ignore_the_dead)
+        person = asyncio.ensure_future(self._stop_and_resume())
         for _ in range(ROUNDS):
             await asyncio.gather(*(self._round(plan) for plan in self.plans))
             if self.is_done():
                 break
             await asyncio.sleep(chance.uniform(1.1 if self.is_one_machine else STALE_AFTER + 5, 300))
+        await person
         arrived = len(self.door.arrivals)
         self.mishaps = Mishaps()
         for plan in self.plans:
@@ -142,6 +166,31 @@ class World:
             loop.call_later(seconds, process.halt.pull, StopCause.INTERRUPTED, "stopped")
         self.mishaps.stops = []
         return await process.apply()
+
+    async def _stop_and_resume(self) -> None:
+        """Be the person who stops, and later lifts the stop."""
+        if self.mishaps.stopped is None:
+            return
+        at, seconds, campaign = self.mishaps.stopped
+        await asyncio.sleep(at)
+        ledger: Ledger = open_ledger("sqlite:///ledger.db", root=self.folder)
+        ledger.stop(campaign, by="a person", note="", now=self.now())
+        self.stopped_from = self.now()
+        self.stopped = [plan.campaign for plan in self.plans if campaign in {None, plan.campaign}]
+        self.under_way = {
+            f"{plan.campaign}/{plan.occurrence}/{phone}"
+            for plan in self.plans
+            for phone, state in self.states(plan).items()
+            if state in {State.INTENT, State.UNKNOWN}
+        }
+        await asyncio.sleep(seconds)
+        self.stopped_until = self.now()
+        ledger.resume(campaign, by="a person", now=self.now())
+        ledger.close()
+
+    def tags(self, plan: Plan) -> list[str]:
+        """Return the plan's deliveries, in its order."""
+        return [f"{plan.campaign}/{plan.occurrence}/{row['phone']}" for row in self._rows(plan)]
 
     def _rows(self, plan: Plan) -> list[dict[str, Any]]:
         first = 0 if plan.campaign == "promo" else 1000
