@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("yaml", "campaign", "plan", "plan-document", "report", "import")
+NAMES = ("yaml", "campaign", "plan", "plan-document", "report", "import", "webhook")
 
 
 def main() -> None:

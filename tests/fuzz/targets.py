@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from runner import plan as plans
+from runner import quick_json
 from runner.campaign_file import load_campaign
 from runner.encrypted_file import FileKey
 from runner.plan_file import RECIPIENTS, REJECTIONS, read_plan, sha256_of_file, write_plan
@@ -24,6 +26,7 @@ from runner.receipts.csv_file import find_layout, read_records
 from runner.receipts.importing import open_import
 from runner.receipts.mapping import ColumnMapping, choose_columns, supplied
 from runner.receipts.text_file import open_text
+from runner.receipts.webhook import read_webhook
 from runner.strict_yaml import parse_yaml
 from tests.conftest import CAMPAIGN
 from tests.fuzz.inputs import changed, changed_json
@@ -62,6 +65,12 @@ def read_campaign(data: bytes, folder: Path) -> None:
     path = folder / "x.yml"
     path.write_bytes(data)
     load_campaign(path, _project(folder))
+
+
+def read_webhook_body(data: bytes, _folder: Path) -> None:
+    """Read what the listener was sent; what is no webhook it answers with 400."""
+    with suppress(ValueError, RecursionError):
+        read_webhook(quick_json.decode(data))
 
 
 def read_plan_file(data: bytes, folder: Path) -> None:
@@ -200,8 +209,44 @@ _CSV = (
     *b"\xff\xfe|\xef\xbb\xbf|\x81|99999999999999999999".split(b"|"),
 )
 
+_JSON = (
+    b"null",
+    b"[]",
+    b"{}",
+    b"1e999",
+    b"-0",
+    b'"\\ud800"',
+    b'"STOP"',
+    b'"failed"',
+    b'"tag1"',
+    b"[[[[",
+    b"\0",
+)
+
+
+def _webhooks() -> tuple[bytes, ...]:
+    """Return both dialects of a receipt, and a person's message in both shapes."""
+    status = {"id": "m1", "custNo": phone(1), "timestamp": "2026-11-25 10:00:00", "status": "delivered"}
+    failed = {**status, "status": "coreapp return error", "detailError": "131050"}
+    said = {
+        "id": "m2",
+        "custNo": phone(1),
+        "type": "text",
+        "text": "STOP",
+        "timestamp": "2026-11-25 10:00:00",
+    }
+    envelope = {"platform": "WA", "accountNo": "60110000001", "accountName": "Shop"}
+    bodies: list[dict[str, Any]] = [
+        {**envelope, "eventType": "MessageStatus", "data": status},
+        {**envelope, "eventType": "messagestatus", "data": failed},
+        {**envelope, "eventType": "Message", "data": said},
+        {**envelope, "eventType": "Message", "data": {}, "fromNo": phone(1), "type": "text", "text": "stop"},
+    ]
+    return tuple(json.dumps(body).encode() for body in bodies)
+
+
 TARGETS = {
-    "yaml": Target(reader=read_yaml, seeds=_campaigns, words=_YAML, share=420),
+    "yaml": Target(reader=read_yaml, seeds=_campaigns, words=_YAML, share=320),
     "campaign": Target(reader=read_campaign, seeds=_campaigns, words=_YAML, share=200),
     "plan": Target(reader=read_plan_file, seeds=_plan_files, words=_ZIP, share=200),
     "plan-document": Target(
@@ -212,4 +257,5 @@ TARGETS = {
     ),
     "report": Target(reader=read_report_text, seeds=_reports, words=_CSV, share=150),
     "import": Target(reader=import_report, seeds=_reports, words=_CSV, share=10),
+    "webhook": Target(reader=read_webhook_body, seeds=_webhooks, words=_JSON, share=100),
 }
