@@ -22,6 +22,10 @@ from runner.campaign_file import load_campaign
 from runner.errors import FileProblems
 from runner.project import Project, ProviderSettings, Rate
 
+#: A shell that starts a job in the background has it ignore Ctrl-C, and all processes below inherit that: the
+#: tests that send one would then test nothing. A handler of our own is not inherited, but the default is.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 #: A token of the right shape; the sandbox asks for no more.
 KEY = "c2FuZGJveA.c2FuZGJveA.c2FuZGJveA"
 
