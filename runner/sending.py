@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -31,17 +31,20 @@ ENOUGH_OUTCOMES = 100
 
 
 class Journal(Protocol):
-    """The durable record of intents and outcomes; each call returns once it is on disk."""
+    """The durable record of intents and outcomes."""
 
     async def intend(self, delivery: Delivery) -> bool:
-        """Record the intent to send; False when this delivery already has an account: it must not be sent.
+        """Return once the intent to send is on disk; False when the delivery has an account: do not send it.
 
         CampaignStopped when a person has stopped the campaign; then nothing was recorded.
         """
         ...
 
-    async def settle(self, delivery: Delivery, answer: Answer) -> None:
-        """Record what the send came to."""
+    def settle(self, delivery: Delivery, answer: Answer) -> Awaitable[None]:
+        """Begin to record what the send came to; what is returned is over once that is on disk.
+
+        No intent given afterwards is on disk before it.
+        """
         ...
 
 
@@ -66,7 +69,6 @@ class Tally:
     accepted: int = 0
     refused: int = 0
     unknown: int = 0
-    in_flight: int = 0
     barred: int = 0
 
     @property
@@ -136,7 +138,8 @@ async def send_all(batches: AsyncIterator[Sequence[Delivery]], tally: Tally, equ
     """
     run = _Run(batches, tally, equipment)
     workers = [run.work() for _ in range(equipment.limits.max_in_flight)]
-    for result in await asyncio.gather(*workers, return_exceptions=True):
+    results = await asyncio.gather(*workers, return_exceptions=True)
+    for result in (*results, *await run.errors_of_recording()):
         if isinstance(result, BaseException):
             raise result
 
@@ -182,6 +185,8 @@ class _Run:
         self._fetched: deque[Delivery] = deque()
         self._tally = tally
         self._with = equipment
+        self._recording: set[asyncio.Future[None]] = set()
+        self._errors: list[BaseException] = []
         self._turnstile = Turnstile(
             breaker=Breaker(settings=equipment.limits.breaker),
             pace=equipment.pace,
@@ -201,6 +206,12 @@ class _Run:
         except BaseException:
             self._with.halt.pull(StopCause.ERROR, "an error stopped the run")
             raise
+
+    async def errors_of_recording(self) -> list[BaseException]:
+        """Wait until every outcome is on disk, or cannot be; return what went wrong."""
+        while self._recording:
+            await asyncio.wait(self._recording)
+        return self._errors
 
     async def _fetch(self) -> bool:
         """Fetch the next batch, unless another worker has; False when there are no more."""
@@ -250,15 +261,32 @@ class _Run:
             return None
         if not await self._intend(delivery):
             return None
-        self._tally.in_flight += 1
-        try:
-            answer = await self._leave(delivery, turn.departure)
-            await self._with.journal.settle(delivery, answer)
-        finally:
-            self._tally.in_flight -= 1
-        self._account(delivery, attempt, answer)
+        answer = await self._leave(delivery, turn.departure)
+        recording = self._record(delivery, attempt, answer)
+        # What may stop the run is accounted for before anybody else leaves here. What was accepted is not
+        # waited for: the next intent is on disk no sooner, so that a kill still leaves one unknown at most.
+        if answer.outcome is not Outcome.ACCEPTED:
+            await asyncio.wait([recording])
         self._turnstile.hear(turn, answer)
         return answer
+
+    def _record(self, delivery: Delivery, attempt: int, answer: Answer) -> asyncio.Future[None]:
+        """Have the outcome recorded, and account for it when it is; return what is done then."""
+        recording = asyncio.ensure_future(self._with.journal.settle(delivery, answer))
+        self._recording.add(recording)
+        recording.add_done_callback(partial(self._recorded, delivery, attempt, answer))
+        return recording
+
+    def _recorded(
+        self, delivery: Delivery, attempt: int, answer: Answer, recording: asyncio.Future[None]
+    ) -> None:
+        self._recording.discard(recording)
+        try:
+            recording.result()
+            self._account(delivery, attempt, answer)
+        except BaseException as error:  # noqa: BLE001 - send_all raises it: nobody else would hear of it
+            self._errors.append(error)
+            self._with.halt.pull(StopCause.ERROR, "an error stopped the run")
 
     async def _intend(self, delivery: Delivery) -> bool:
         """Record the intent; False when a person has stopped the campaign, and with it this run."""

@@ -76,7 +76,7 @@ class _Group:
 
 
 class GroupCommit:
-    """The journal of one run: each call returns once its intent or outcome is on disk."""
+    """The journal of one run: whoever waits for an intent or outcome goes on once it is on disk."""
 
     def __init__(self, thread: LedgerThread, token: LockToken, run: int, now: Callable[[], float]) -> None:
         self._thread = thread
@@ -96,11 +96,11 @@ class GroupCommit:
             raise group.stopped
         return group.recorded[place]
 
-    async def settle(self, delivery: Delivery, answer: Answer) -> None:
-        """Record what the send came to."""
+    def settle(self, delivery: Delivery, answer: Answer) -> asyncio.Future[None]:
+        """Begin to record what the send came to; what is returned is done once that is on disk."""
         group = self._group()
         group.outcomes.append(Settlement(key=delivery.key, run=self._run, answer=answer))
-        await group.done
+        return group.done
 
     def _group(self) -> _Group:
         """Return the group that is gathering, and see to it that it will be committed."""
