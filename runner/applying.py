@@ -270,6 +270,7 @@ def _details(plan: Plan) -> dict[str, Any]:
         "source": plan.source,
         "job_id": plan.job_id,
         "log": plan.document.get("log", {}),
+        "notify": plan.document.get("notify"),
         "context": {"git": git, "versions": dict(plan.versions), "parameters": dict(plan.parameters)},
     }
 

@@ -63,7 +63,7 @@ def load_campaign(path: Path, project: Project) -> Campaign:
     _check_provider(file, project)
     _check_buttons(file)
     settle(file.problems)
-    return _campaign(source, PurePosixPath(inner), segment, schedule)
+    return _campaign(source, PurePosixPath(inner), segment, schedule, project)
 
 
 def duplicate_names(campaigns: Sequence[Campaign]) -> list[Problem]:
@@ -211,7 +211,9 @@ def _check_buttons(file: Checked) -> None:
 Document = Mapping[str, Any]
 
 
-def _campaign(source: Source, path: PurePosixPath, segment: Segment, schedule: Schedule) -> Campaign:
+def _campaign(
+    source: Source, path: PurePosixPath, segment: Segment, schedule: Schedule, project: Project
+) -> Campaign:
     document: dict[str, Any] = source.value  # type: ignore[assignment]
     kept = {**document["segment"], **({"query": segment.query} if segment.query else {})}
     return Campaign(
@@ -226,7 +228,7 @@ def _campaign(source: Source, path: PurePosixPath, segment: Segment, schedule: S
         provider=document.get("delivery", {}).get("provider", _DEFAULT_PROVIDER),
         guards=_guards(document.get("guards", {})),
         log=document.get("log", {}),
-        notify=document.get("notify", {}),
+        notify=document.get("notify", project.notify),
         path=path,
         document={**document, "segment": kept},
     )

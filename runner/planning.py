@@ -341,6 +341,4 @@ def _notes(campaign: Campaign, rows: int, screened: Screened, ends_at: datetime)
         notes.append("every row was rejected: nobody is left to send to")
     elif screened.to_send == 0:
         notes.append("everybody who may get this message has it already")
-    if campaign.notify:
-        notes.append("notify: this version sends no notifications")
     return tuple(notes)

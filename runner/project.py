@@ -43,7 +43,7 @@ class Project:
 
     `ledger` is a URL: `sqlite:///` and a path relative to the root, or absolute with four slashes.
     `td_site` is Treasure Data's site. `query_memory_mb` and `query_seconds` bound what a segment query may
-    use.
+    use. `notify` is for campaigns that have none of their own.
     """
 
     root: Path
@@ -60,3 +60,4 @@ class Project:
     sandbox_templates: Path | None = None
     sandbox_audiences: Path | None = None
     td_site: str | None = None
+    notify: Mapping[str, Any] = field(default_factory=dict)

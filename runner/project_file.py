@@ -59,6 +59,7 @@ def load_project(root: Path) -> Project:
         sandbox_templates=templates,
         sandbox_audiences=audiences,
         td_site=document.get("treasure_data", {}).get("site"),
+        notify=document.get("notify", {}),
     )
 
 

@@ -25,6 +25,14 @@ BATCH_ROWS = 8_000
 _OF_ONE_LOG = (LogError, TreasureDataError, UsageError)
 
 
+class NotWhollyLogged(LogError):  # noqa: N818 - named after what is the matter
+    """Some rows of `runs` (their numbers) are not in every log they belong in."""
+
+    def __init__(self, message: str, *, hint: str, runs: Sequence[int]) -> None:
+        super().__init__(message, hint=hint)
+        self.runs = tuple(runs)
+
+
 class LogLedger(Protocol):
     """What pushing needs of a ledger."""
 
@@ -167,11 +175,11 @@ def _push(ledger: LogLedger, run: LoggedRun, log: Log, tools: LogTools, *, again
     return PushedLog(name=log.name, rows=sum(each.rows for each in batches), batches=len(batches))
 
 
-def _failed(runs: Sequence[int], failures: Sequence[RunnerError]) -> LogError:
+def _failed(runs: Sequence[int], failures: Sequence[RunnerError]) -> NotWhollyLogged:
     """Return what failed as one error, in one line."""
     what = "; ".join(failure.message for failure in failures)
     which = f"run {runs[0]}" if len(runs) == 1 else f"{len(runs)} runs"
     command = f"runner log push {runs[0]}" if len(runs) == 1 else "runner log push"
     later = f"the rows are kept; push them later: `{command}`"
     hints = [failure.hint for failure in failures if failure.hint]
-    return LogError(f"{which} not wholly logged: {what}", hint="; ".join([*hints, later]))
+    return NotWhollyLogged(f"{which} not wholly logged: {what}", hint="; ".join([*hints, later]), runs=runs)

@@ -136,6 +136,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
     """A project with two people, being the current folder; no provider is reachable."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ADA_API_URL", raising=False)
+    monkeypatch.delenv("RUNNER_NOTIFY_URLS", raising=False)
     monkeypatch.setenv("ADA_API_KEY", KEY)
     return write_project(tmp_path)
 

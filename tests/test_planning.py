@@ -242,10 +242,9 @@ def test_why_nobody_is_left_is_noted(tmp_path, people, taken, note):
     assert planned(tmp_path, people, ledger=Ledger(taken=taken)).notes == (note,)
 
 
-def test_what_this_version_does_not_do_yet_is_noted(tmp_path):
+def test_there_is_nothing_to_note_of_a_log_and_of_notifications(tmp_path):
     campaign = replace(CAMPAIGN, log={"treasure_data": {}}, notify={"on": ["failed"]})
-    notes = planned(tmp_path, rows(1), campaign=campaign).notes
-    assert [note.partition(":")[0] for note in notes] == ["notify"]
+    assert planned(tmp_path, rows(1), campaign=campaign).notes == ()
 
 
 def test_a_window_that_closes_before_the_last_message_is_noted(tmp_path):

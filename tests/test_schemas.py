@@ -94,6 +94,7 @@ RUNNER = {
     "plan": {"expires_hours": 1},
     "query": {"memory_mb": 512, "seconds": 3},
     "treasure_data": {"site": "jp01"},
+    "notify": {"on": ["waiting"]},
     "sandbox": {"templates": "t.json", "audiences": "a.json"},
 }
 FULL = {"campaign": CAMPAIGN, "runner": RUNNER}

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from runner.campaign import Campaign
 from runner.cli import output
 from runner.cli.given import Given, given_options
 from runner.cli.td_options import td_options
+from runner.cli.telling import open_notifier, wanted_events
 from runner.cli.workplace import TdFlags, Workplace, open_workplace, plan_key, user_name
 from runner.errors import (
     ExitCode,
@@ -29,6 +31,7 @@ from runner.errors import (
     TemplateError,
     UsageError,
 )
+from runner.notice import LOG
 from runner.plan import Plan
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from runner.cli.watching import ApplyWatcher
     from runner.halting import Halt
     from runner.ledger.interface import Counts, Holder
+    from runner.notifying import Notifier
     from runner.providers.interface import Provider
     from runner.template import Template
 
@@ -82,9 +86,12 @@ def command(
     """
     runs: list[dict[str, object]] = []
     codes: list[ExitCode] = []
-    with open_workplace(sandbox=sandbox, rate=rate, td=td) as workplace:
+    with (
+        open_workplace(sandbox=sandbox, rate=rate, td=td) as workplace,
+        open_notifier(workplace) as notifier,
+    ):
         for target in _targets(workplace, paths, given):
-            code, run = _apply_target(workplace, target, given, auto_approve=auto_approve)
+            code, run = _apply_target(workplace, target, given, notifier, auto_approve=auto_approve)
             codes.append(code)
             runs.append(run)
             if code is ExitCode.INTERRUPTED:
@@ -118,7 +125,7 @@ def _targets(workplace: Workplace, paths: Sequence[Path], given: Given) -> list[
 
 
 def _apply_target(
-    workplace: Workplace, target: Path | Campaign, given: Given, *, auto_approve: bool
+    workplace: Workplace, target: Path | Campaign, given: Given, notifier: Notifier, *, auto_approve: bool
 ) -> tuple[ExitCode, dict[str, object]]:
     """Apply one plan file or campaign; an expected failure is reported and becomes its exit code."""
     from runner.cli.plan import plan_and_show
@@ -131,37 +138,44 @@ def _apply_target(
         campaign = target.name if isinstance(target, Campaign) else None
         document = {"run": None, "campaign": campaign, **_error_document(error)}
         return error.exit_code, document
-    code, document = _apply_plan(workplace, path, plan, auto_approve=auto_approve)
-    return _with_log(workplace, plan, code, document)
+    code, document = _apply_plan(workplace, path, plan, notifier, auto_approve=auto_approve)
+    return _with_log(workplace, plan, notifier, code, document)
 
 
 def _with_log(
-    workplace: Workplace, plan: Plan, code: ExitCode, document: dict[str, object]
+    workplace: Workplace, plan: Plan, notifier: Notifier, code: ExitCode, document: dict[str, object]
 ) -> tuple[ExitCode, dict[str, object]]:
     """Push what the run added to the campaign's logs; one that fails leaves an unsettled end, and its rows.
 
     An interrupted run pushes nothing: the next apply does, or `runner log push`.
     """
     from runner.cli.log import push_applied
+    from runner.reports.notices import log_failed
 
     if not plan.document.get("log") or document["run"] is None or code is ExitCode.INTERRUPTED:
         return code, document
     try:
-        return code, {**document, "log": push_applied(workplace, plan)}
+        pushed = push_applied(workplace, plan)
     except RunnerError as error:
+        wanted = wanted_events(plan.document.get("notify"), workplace)
+        notifier.tell(log_failed(plan.campaign, plan.occurrence, error), wanted)
         hint = f"{error.hint or 'try again'}; their rows are kept: then run `runner log push`"
         output.report(LogError(f"the messages went out, but the log failed: {error.message}", hint=hint))
         code = ExitCode.UNSETTLED if code is ExitCode.DONE else code
         failed = {"message": error.message, "hint": error.hint}
         return code, {**document, "log": {"error": failed}, "exit_code": int(code)}
+    notifier.over(plan.campaign, plan.occurrence, LOG)
+    return code, {**document, "log": pushed}
 
 
 def _apply_plan(
-    workplace: Workplace, path: Path, plan: Plan, *, auto_approve: bool
+    workplace: Workplace, path: Path, plan: Plan, notifier: Notifier, *, auto_approve: bool
 ) -> tuple[ExitCode, dict[str, object]]:
     from runner.cli.watching import ApplyWatcher
 
-    with ApplyWatcher(plan, workplace, auto_approve=auto_approve) as watcher:
+    wanted = wanted_events(plan.document.get("notify"), workplace)
+    tell = partial(notifier.tell, on=wanted)
+    with ApplyWatcher(plan, workplace, tell, auto_approve=auto_approve) as watcher:
         try:
             with _tuned_interpreter():
                 report = _run(_apply(workplace, path, plan, watcher))
@@ -173,9 +187,14 @@ def _apply_plan(
             watcher.ended(report)
             return report.exit_code, {**_report_document(report), "audit_head": watcher.audit_head}
         output.report(failure)
-        watcher.failed(failure, code)
-        accounts = _accounts(plan, _counts_so_far(workplace, plan))
-        return code, {"run": None, **accounts, **_error_document(failure), "exit_code": int(code)}
+        counts = _counts_so_far(workplace, plan)
+        watcher.failed(failure, code, counts)
+        return code, {
+            "run": None,
+            **_accounts(plan, counts),
+            **_error_document(failure),
+            "exit_code": int(code),
+        }
 
 
 def _run(coroutine: Coroutine[Any, Any, Report]) -> Report:

@@ -166,6 +166,7 @@ def _inside(asked: _Asked, place: Workplace) -> Iterator[Check]:
     for name in place.project.providers:
         yield from _provider(place, name, answers)
     yield from _treasure_data(place, campaigns, answers)
+    yield Check(name="notify", look=lambda: _channels(place, campaigns))
     yield Check(name="clock", look=lambda: diagnosing.clock(replies))
     yield Check(name="egress", look=lambda: _egress({name: urls[name] for name in replies}, asked.egress_url))
 
@@ -218,6 +219,29 @@ def _key(place: Workplace) -> Finding:
             f"{KEY_VARIABLE} is not set", f"export {KEY_VARIABLE}=... (no file may hold it)"
         )
     return diagnosing.key_shape(key, datetime.now(timezone.utc))
+
+
+def _channels(place: Workplace, campaigns: Sequence[Campaign]) -> Finding:
+    """Say how many channels of which kinds there are; nothing else of their addresses is shown."""
+    from runner.channels import Channels
+    from runner.cli.telling import URLS_VARIABLE
+
+    wants = [campaign.name for campaign in campaigns if campaign.notify]
+    urls = os.environ.get(URLS_VARIABLE, "").strip()
+    if not urls:
+        if not wants and not place.project.notify:
+            return diagnosing.skipped(f"no campaign here has a `notify`, and {URLS_VARIABLE} is not set")
+        found = f"{URLS_VARIABLE} is not set: nobody is told"
+        return diagnosing.warn(found, "set it to the addresses of your channels, as apprise writes them")
+    kinds = Channels(urls).kinds()
+    bad = [str(number) for number, kind in enumerate(kinds, 1) if kind is None]
+    if bad:
+        return diagnosing.fail(
+            f"{URLS_VARIABLE}: channel {', '.join(bad)} of {len(kinds)} is no address that apprise knows",
+            "write it as apprise does: slack://..., mailto://..., workflows://..., jsons://...",
+        )
+    count = f"{len(kinds)} channel{'' if len(kinds) == 1 else 's'}"
+    return diagnosing.ok(f"{count}: {', '.join(str(kind) for kind in kinds)}")
 
 
 def _treasure_data(

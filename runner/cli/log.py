@@ -12,9 +12,12 @@ import click
 from runner.cli import output
 from runner.cli.td_options import td_options
 from runner.cli.workplace import TdFlags, Workplace, open_workplace
+from runner.notice import LOG
 
 if TYPE_CHECKING:
+    from runner.ledger.interface import Ledger
     from runner.logs.interface import LogTools
+    from runner.notifying import Notifier
     from runner.plan import Plan
     from runner.pushing import Pushed
 
@@ -34,17 +37,42 @@ def push(run: int | None, as_json: bool, sandbox: bool, td: TdFlags) -> None:
 
     It is harmless to repeat: a batch that was pushed before lands in the same place under the same name.
     """
+    from runner.cli.telling import open_notifier
     from runner.ledger import open_ledger
-    from runner.pushing import push_all, push_run
 
-    with open_workplace(sandbox=sandbox, td=td) as workplace:
-        tools = log_tools(workplace)
-        with closing(open_ledger(workplace.project.ledger, root=workplace.project.root)) as ledger:
-            pushed = push_all(ledger, tools) if run is None else [push_run(ledger, run, tools, again=True)]
+    with (
+        open_workplace(sandbox=sandbox, td=td) as workplace,
+        open_notifier(workplace) as notifier,
+        closing(open_ledger(workplace.project.ledger, root=workplace.project.root)) as ledger,
+    ):
+        pushed = _push(workplace, ledger, run, notifier)
     if as_json:
         output.show_json({"runs": [pushed_document(each) for each in pushed if each.rows or run]})
     else:
         _show(pushed, run)
+
+
+def _push(workplace: Workplace, ledger: Ledger, run: int | None, notifier: Notifier) -> list[Pushed]:
+    """Push one run, or all; people are told of each occurrence whose log fails, once."""
+    from runner.cli.telling import wanted_events
+    from runner.pushing import NotWhollyLogged, push_all, push_run
+    from runner.reports.notices import log_failed
+
+    tools = log_tools(workplace)
+    try:
+        pushed = push_all(ledger, tools) if run is None else [push_run(ledger, run, tools, again=True)]
+    except NotWhollyLogged as error:
+        for number in error.runs:
+            record = ledger.run_record(number)
+            plan = ledger.plan_record(record.digest) if record else None
+            if plan is not None:
+                wanted = wanted_events(plan.details.get("notify"), workplace)
+                notifier.tell(log_failed(plan.campaign, plan.occurrence, error), wanted)
+        raise
+    for each in pushed:
+        if each.rows:
+            notifier.over(each.campaign, each.occurrence, LOG)
+    return pushed
 
 
 def log_tools(workplace: Workplace) -> LogTools:

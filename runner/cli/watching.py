@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +17,7 @@ from runner.cli import output
 from runner.errors import ExitCode, RunnerError
 from runner.logs.run_log import RunLog, open_run_log
 from runner.masking import harmless, mask_phone
-from runner.reports import wording
+from runner.reports import notices, wording
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from runner.checking import Comparison
     from runner.cli.workplace import Workplace
     from runner.halting import Pause
+    from runner.ledger.interface import Counts
+    from runner.notice import Notice
     from runner.plan import Plan
     from runner.sending import Event, Tally
 
@@ -35,10 +37,16 @@ _LINE_EVERY = 5.0
 
 
 class ApplyWatcher:
-    """Follows one apply. Everything it says goes to stderr; the run log has one JSON line per event."""
+    """Follows one apply. Everything it says goes to stderr; the run log has one JSON line per event.
 
-    def __init__(self, plan: Plan, workplace: Workplace, *, auto_approve: bool) -> None:
+    `tell` tells people elsewhere of changes of state.
+    """
+
+    def __init__(
+        self, plan: Plan, workplace: Workplace, tell: Callable[[Notice], None], *, auto_approve: bool
+    ) -> None:
         self._plan = plan
+        self._tell = tell
         self._workplace = workplace
         self._auto_approve = auto_approve
         self._stack = ExitStack()
@@ -81,6 +89,7 @@ class ApplyWatcher:
         self._log = self._stack.enter_context(open_run_log(self._log_path(run)))
         self._began_at = self._said_at = time.monotonic()
         self._write("run_began", run=run, digest=self._plan.digest, remaining=tally.remaining)
+        self._tell(notices.started(self._plan, tally.remaining))
         if sys.stderr.isatty():
             self._progress, self._task = self._bar(tally)
 
@@ -139,14 +148,21 @@ class ApplyWatcher:
         self._stack.close()
         if report.run is None:
             output.say(f"{self._plan.campaign}: nothing left to do")
+        else:
+            self._tell(notices.ended(report))
         for line in _accounts(report):
             output.say(line)
         if report.run is not None:
             output.say(f"  each message's outcome: {output.shown(self._log_path(report.run))}")
             output.say(f"  audit head: {self.audit_head}")
 
-    def failed(self, error: RunnerError, exit_code: ExitCode) -> None:
-        """Note in the run log, if the run began, that it ended with `error`."""
+    def failed(self, error: RunnerError, exit_code: ExitCode, counts: Counts | None) -> None:
+        """Note in the run log, if the run began, that it ended with `error`; tell people.
+
+        Whoever sits at the terminal has been told why it did not begin.
+        """
+        if self._log is not None or self._auto_approve:
+            self._tell(notices.failed(self._plan, counts, error))
         self._write("run_failed", error=error.message, exit_code=int(exit_code), audit_head=self.audit_head)
         if self._log is not None:
             output.say(f"  audit head: {self.audit_head}")
@@ -217,14 +233,7 @@ def _counts(tally: Tally) -> str:
 
 def _accounts(report: Report) -> list[str]:
     counts, plan = report.counts, report.plan
-    accounts = {
-        "accepted": counts.accepted,
-        "refused": counts.refused,
-        "unknown": counts.unknown,
-        "remaining": report.remaining,
-    }
-    sum_of = " + ".join(f"{wording.number(count)} {name}" for name, count in accounts.items())
-    lines = [f"{plan.campaign}: {wording.number(plan.to_send)} to send = {sum_of}"]
+    lines = [f"{plan.campaign}: {notices.run_balance(plan, counts)}"]
     lines += [f"  refused by {rule}: {count}" for rule, count in sorted(counts.refused_by_rule.items())]
     if report.stop is not None and report.remaining:
         lines.append(f"  stopped: {report.stop.detail}; the next `runner apply` goes on")

@@ -34,6 +34,7 @@ from runner.ledger.records import (
     StopRecord,
 )
 from runner.ledger.webhooks import OptOutReader, WebhookReader, WebhookRows
+from runner.notice import Notice
 
 __all__ = [
     "STALE_AFTER",
@@ -289,6 +290,17 @@ class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, Protocol):
 
     def resume(self, campaign: str | None, *, by: str, now: float) -> bool:
         """Lift the stop of a campaign, or that of all (None); False when there is none."""
+        ...
+
+    def claim_notice(self, notice: Notice, now: float) -> bool:
+        """Record the state that the notice tells of; False when its topic is in that state already.
+
+        A run that starts after one that stopped or failed goes on with it: that is no change.
+        """
+        ...
+
+    def drop_notice(self, campaign: str, occurrence: str, topic: str, state: str | None = None) -> None:
+        """Forget which state a topic is in; with a `state`, only if it is that one."""
         ...
 
     def settle_interrupted(self, token: LockToken, campaign: str, occurrence: str, now: float) -> int:

@@ -18,6 +18,7 @@ from runner.ledger.sql_deliveries import Deliveries
 from runner.ledger.sql_forgetting import Forgetting
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_logs import LogBatches
+from runner.ledger.sql_notices import Notices
 from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.sql_pace import SenderPaces
 from runner.ledger.sql_reading import Reading
@@ -75,9 +76,9 @@ class SqlLedger:
         self.settle_interrupted = deliveries.settle_interrupted
         self.resolve = deliveries.resolve
         self.record_receipts = Receipts(store, deliveries, opt_outs).record_receipts
-        self.cut_log = logs.cut_log
-        self.mark_logged = logs.mark_logged
+        self.cut_log, self.mark_logged = logs.cut_log, logs.mark_logged
         self._add_stops(stops)
+        self._add_planned(store)
         self._answer_for(Forgetting(store, locks))
         self._add_webhooks(reading)
 
@@ -86,6 +87,12 @@ class SqlLedger:
         self.stops = stops.stops
         self.stop = stops.stop
         self.resume = stops.resume
+
+    def _add_planned(self, store: Store) -> None:
+        """Add what is done by itself, and what people are told of it."""
+        notices = Notices(store)
+        self.claim_notice = notices.claim_notice
+        self.drop_notice = notices.drop_notice
 
     def _answer_for(self, forgetting: Forgetting) -> None:
         """Add what is said of deeds and of forgotten people."""

@@ -365,3 +365,16 @@ WHERE settled_at IS NULL AND verdict IS NOT NULL ORDER BY number DESC LIMIT :lim
 -- Count the webhooks that are not settled by their verdict.
 SELECT coalesce(verdict, 'waiting'), count(*) FROM webhooks
 WHERE settled_at IS NULL GROUP BY coalesce(verdict, 'waiting')
+
+-- name: claim_notice
+-- Note which state a topic is in, if it was in another; what `leaves` names (or all, if empty) may be left for it.
+INSERT INTO notices (campaign, occurrence, topic, state, at)
+VALUES (:campaign, :occurrence, :topic, :state, :now)
+ON CONFLICT (campaign, occurrence, topic) DO UPDATE SET state = excluded.state, at = excluded.at
+WHERE notices.state <> excluded.state
+    AND (CAST(:leaves AS TEXT) = '' OR substr(notices.state, 1, length(:leaves)) = :leaves)
+
+-- name: drop_notice
+-- Forget which state a topic is in, if it is this one, or whichever it is.
+DELETE FROM notices WHERE campaign = :campaign AND occurrence = :occurrence AND topic = :topic
+    AND (CAST(:state AS TEXT) IS NULL OR state = :state)
