@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
-from zoneinfo import ZoneInfo
-
-from cronsim import CronSim, CronSimError
 
 from runner.campaign import (
     ButtonUse,
@@ -27,10 +23,11 @@ from runner.campaign import (
     Variable,
 )
 from runner.errors import Position, Problem, UsageError
-from runner.file_checks import Checked, check_path, check_window, check_zone, checked, is_file, settle
+from runner.file_checks import Checked, check_path, checked, is_file, settle
 from runner.problem_words import describe, did_you_mean, harmless, listed
 from runner.project import Project
 from runner.schedule import Schedule
+from runner.schedule_file import read_schedule
 from runner.segment_file import read_period, read_segment
 from runner.strict_yaml import Source, read_yaml
 
@@ -57,7 +54,7 @@ def load_campaign(path: Path, project: Project) -> Campaign:
     source = read_yaml(path)
     inner = _path_in_project(path, project)
     file = checked("campaign", source)
-    schedule = _schedule(file, project)
+    schedule = read_schedule(file, project)
     segment = read_segment(file, path.resolve().parent, project)
     _check_logs(file, project)
     _check_provider(file, project)
@@ -122,60 +119,6 @@ def _path_in_project(path: Path, project: Project) -> PurePosixPath:
             f"{harmless(str(path))} is not in the project {harmless(str(project.root))}",
             hint="a campaign file lives in the folder of its runner.yml, or below",
         ) from None
-
-
-def _schedule(file: Checked, project: Project) -> Schedule:
-    zone = check_zone(file, "schedule", "timezone") or project.timezone
-    window = check_window(file, "schedule", "window") or project.window
-    at, cron = _at(file, zone), _cron(file)
-    reasons = {"`at`": at, "`cron`": cron, "the window": window}
-    needs = [reason for reason, value in reasons.items() if value is not None]
-    if zone is None and needs and file.source.get("schedule", "timezone") is None:
-        hint = (
-            f"{listed(needs, 'and')} {'need' if len(needs) > 1 else 'needs'} one, and runner.yml names none"
-        )
-        file.add(("schedule", "timezone"), "nothing", "a time zone such as Asia/Jakarta", hint)
-    return Schedule(at=at, cron=cron, zone=zone, window=window)
-
-
-def _at(file: Checked, zone: str | None) -> datetime | None:
-    text = file.text("schedule", "at")
-    if text is None:
-        return None
-    path, found = ("schedule", "at"), describe(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        file.add(path, found, "a date and time of the calendar", str(error))
-        return None
-    if zone is not None and not _on_the_clocks(moment, zone):
-        file.add(path, found, f"a time that exists in {zone}", "the clocks are put forward over it")
-    return moment
-
-
-def _on_the_clocks(moment: datetime, zone: str) -> bool:
-    """Tell whether clocks in `zone` ever show the local time `moment`."""
-    instant = moment.replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.utc)
-    return instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment
-
-
-def _cron(file: Checked) -> str | None:
-    text = file.text("schedule", "cron")
-    if text is None:
-        return None
-    path, fields = ("schedule", "cron"), len(text.split())
-    if fields != 5:
-        hint = "minute, hour, day of the month, month, day of the week; there are no seconds"
-        file.add(
-            path, f"{fields} field{'s' if fields != 1 else ''}", "five fields such as 0 10 * * MON", hint
-        )
-        return None
-    try:
-        CronSim(text, datetime(2026, 1, 1))  # noqa: DTZ001 - any start will do to read the fields
-    except CronSimError as error:
-        file.add(path, describe(text), "five fields such as 0 10 * * MON", str(error).lower())
-        return None
-    return text
 
 
 def _check_provider(file: Checked, project: Project) -> None:

@@ -130,15 +130,14 @@ def make_plan(
 
 
 def _firing(campaign: Campaign, circumstances: Circumstances) -> Firing:
-    moment = circumstances.occurrence_at
+    schedule, moment = campaign.schedule, circumstances.occurrence_at
     if moment is None:
-        return next_firing(campaign.schedule, circumstances.now)
-    firing = firing_at(campaign.schedule, moment)
+        firing, missing = next_firing(schedule, circumstances.now), "has no firing any more"
+    else:
+        firing = firing_at(schedule, moment)
+        missing = f"does not fire at {moment:%Y-%m-%dT%H:%M:%SZ}"
     if firing is None:
-        raise Refusal(
-            f"{campaign.name} does not fire at {moment:%Y-%m-%dT%H:%M:%SZ}: nothing was planned",
-            hint=f"schedule.cron is {campaign.schedule.cron}, in {campaign.schedule.zone or 'UTC'}",
-        )
+        raise Refusal(f"{campaign.name} {missing}: nothing was planned", hint=schedule.summary())
     return firing
 
 

@@ -179,10 +179,6 @@ def test_words_that_yaml_1_1_would_convert_arrive_as_text(load):
     assert [variable.text for variable in campaign.variables] == ["012", "12:30"]
 
 
-def test_both_local_times_of_an_hour_that_comes_twice_are_taken(load):
-    assert load(LEAST + "schedule: {timezone: Europe/Berlin, at: 2026-10-25T02:30}\n").schedule.at
-
-
 @pytest.mark.parametrize(
     "secret",
     [

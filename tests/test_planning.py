@@ -20,7 +20,7 @@ from runner.campaign import (
     TemplateUse,
     Variable,
 )
-from runner.errors import TemplateError
+from runner.errors import Refusal, TemplateError
 from runner.plan import is_genuine
 from runner.plan_file import RECIPIENTS, REJECTIONS, sha256_of_file
 from runner.planning import Circumstances, make_plan, planned_template, wanted_columns
@@ -76,7 +76,17 @@ def rows(count):
     return [(f"c{n}", f"62812{n + 30_000_000:08d}", f"Ayu {n}", "true") for n in range(count)]
 
 
-def planned(folder, people, *, campaign=CAMPAIGN, template=TEMPLATE, ledger=None, provider=ADA, now=NOW):
+def planned(
+    folder,
+    people,
+    *,
+    campaign=CAMPAIGN,
+    template=TEMPLATE,
+    ledger=None,
+    provider=ADA,
+    now=NOW,
+    occurrence_at=None,
+):
     names = ("id", "phone", "name", "consent")
     columns = list(zip(*people, strict=True)) if people else [()] * 4
 
@@ -95,7 +105,12 @@ def planned(folder, people, *, campaign=CAMPAIGN, template=TEMPLATE, ledger=None
         provider_is_local=False,
         ledger=ledger or Ledger(),
         circumstances=Circumstances(
-            now=now, workspace=folder, expires_after=timedelta(hours=72), git=None, versions={"runner": "0"}
+            now=now,
+            workspace=folder,
+            expires_after=timedelta(hours=72),
+            git=None,
+            versions={"runner": "0"},
+            occurrence_at=occurrence_at,
         ),
     )
     assert plan.is_balanced
@@ -183,6 +198,22 @@ def test_the_source_is_asked_for_them_and_told_the_moment_of_the_firing(tmp_path
     columns, at = planned.asked
     assert columns == ["id", "phone", "consent", "name"]
     assert at == datetime(2026, 4, 1, 3, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("moment", "message"),
+    [
+        (None, "promo has no firing any more: nothing was planned"),
+        (datetime(2027, 1, 1, 3, tzinfo=timezone.utc), "does not fire at 2027-01-01T03:00:00Z: nothing"),
+    ],
+)
+def test_a_campaign_that_has_ended_is_refused_before_the_segment_is_asked(tmp_path, moment, message):
+    schedule = Schedule(cron="0 10 * * *", zone="Asia/Jakarta", end=datetime(2026, 1, 31, 23, 59, 59))
+    planned.asked = None
+    with pytest.raises(Refusal, match=message) as caught:
+        planned(tmp_path, rows(1), campaign=replace(CAMPAIGN, schedule=schedule), occurrence_at=moment)
+    assert caught.value.hint == "schedule.cron is 0 10 * * *, until 2026-01-31 23:59, in Asia/Jakarta"
+    assert planned.asked is None
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,17 @@ CAMPAIGN = {
         },
         {"text": "t", "transform": ["trim", "upper"]},
     ],
-    "schedule": {"at": "2026-03-20T10:00", "timezone": "Asia/Jakarta", "window": "08:00-20:00"},
+    "schedule": {
+        "at": "2026-03-20T10:00",
+        "timezone": "Asia/Jakarta",
+        "window": "08:00-20:00",
+        "start": "2026-03-01",
+        "end": "2026-03-31T10:00",
+        "exclude": ["2026-03-19", "2026-03-21"],
+        "holidays": {"country": "MY", "subdivision": "10"},
+        "missed": "skip",
+        "grace": "2h",
+    },
     "delivery": {"provider": "ada"},
     "guards": {
         "max_recipients": 10,
