@@ -48,6 +48,7 @@ def test_a_local_time_that_does_not_exist_or_exists_twice_is_taken(load, at):
     ("text", "problem"),
     [
         ("cron: 60 10 * * *", 'schedule.cron: found "60" for the minute, expected 0-59 (lists, ranges and'),
+        (f"cron: {'9' * 5000} 0 * * *", "found a text of 5,008 characters, expected at most 256"),
         ("cron: 0 24 * * *", 'found "24" for the hour, expected 0-23'),
         ("cron: 0 10 0 * *", 'found "0" for the day of the month, expected 1-31, L or LW'),
         ("cron: 0 10 * 13 *", 'found "13" for the month, expected 1-12 or JAN-DEC'),
