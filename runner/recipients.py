@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage
 from runner.errors import PlanFileError
-from runner.plan import Plan
+from runner.plan import Plan, PlannedTemplate
 from runner.plan_file import RECIPIENTS
 
 #: How many deliveries are in memory at once, besides those in flight.
@@ -19,21 +21,23 @@ def read_deliveries(tables: Path, plan: Plan) -> Iterator[list[Delivery]]:
     """Yield the plan's deliveries from the folder `tables`, in the order of the segment's rows."""
     import pyarrow.parquet as pq
 
+    forms = {variant: _form(plan, variant, template) for variant, template in plan.templates.items()}
     with pq.ParquetFile(tables / RECIPIENTS) as file:
         for batch in file.iter_batches(batch_size=BATCH):
-            yield [_delivery(row, plan) for row in batch.to_pylist()]
+            yield [_delivery(row, plan, forms[row["variant"]]) for row in batch.to_pylist()]
 
 
 def check_recipients(tables: Path, plan: Plan) -> None:
     """Raise PlanFileError unless the recipients table is one, and holds as many people as the plan says.
 
-    What a person confirms is the plan's number: whoever seals a file anew may seal it with a longer table.
+    So many of each variant, too. What a person confirms is the plan's numbers: whoever seals a file anew may
+    seal it with a longer table.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     texts = pa.list_(pa.string())
-    wanted = {"recipient_id": pa.string(), "phone": pa.string(), "media": pa.string()}
+    wanted = dict.fromkeys(("recipient_id", "phone", "media", "variant"), pa.string())
     wanted |= dict.fromkeys(("body", "header", "buttons"), texts)
     try:
         with pq.ParquetFile(tables / RECIPIENTS) as file:
@@ -44,6 +48,22 @@ def check_recipients(tables: Path, plan: Plan) -> None:
         raise _no_recipients(plan, "has other columns")
     if people != plan.to_send:
         raise _no_recipients(plan, f"holds {people:,} people, and the plan says {plan.to_send:,}")
+    planned: dict[str | None, int] = {variant.name: variant.to_send for variant in plan.variants}
+    planned = planned or {None: plan.to_send}
+    if _shares(tables) != {name: count for name, count in planned.items() if count}:
+        raise _no_recipients(plan, "gives people other variants than the plan says")
+
+
+def _shares(tables: Path) -> dict[str | None, int]:
+    """Return how many recipients have which variant."""
+    import pyarrow.parquet as pq
+
+    shares: Counter[str | None] = Counter()
+    with pq.ParquetFile(tables / RECIPIENTS) as file:
+        for batch in file.iter_batches(batch_size=100 * BATCH, columns=["variant"]):
+            counted = batch.column("variant").value_counts()
+            shares.update({entry["values"].as_py(): entry["counts"].as_py() for entry in counted})
+    return dict(shares)
 
 
 def _no_recipients(plan: Plan, found: str) -> PlanFileError:
@@ -69,25 +89,42 @@ def count_among(tables: Path, phones: Iterable[list[str]]) -> int:
     return count
 
 
-def _delivery(row: dict[str, Any], plan: Plan) -> Delivery:
-    template = plan.template
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What all messages of one template share."""
+
+    name: str
+    language: str
+    button_kinds: tuple[str, ...]
+    media_kind: str
+    file_name: str | None
+
+
+def _form(plan: Plan, variant: str | None, template: PlannedTemplate) -> _Form:
+    written = {entry["name"]: entry for entry in plan.document.get("variants", ())}.get(variant, {})
+    use = written.get("template") or plan.document.get("template") or {}
+    return _Form(
+        name=template.name,
+        language=template.language,
+        button_kinds=tuple(kind for kind, _ in template.buttons),
+        media_kind=template.header_kind.upper(),
+        file_name=(use.get("header") or {}).get("file_name"),
+    )
+
+
+def _delivery(row: dict[str, Any], plan: Plan, form: _Form) -> Delivery:
+    url = row["media"]
     return Delivery(
         key=DeliveryKey(campaign=plan.campaign, occurrence=plan.occurrence, phone=row["phone"]),
         recipient_id=row["recipient_id"] or "",
         message=TemplateMessage(
-            name=template.name,
-            language=template.language,
+            name=form.name,
+            language=form.language,
             body=tuple(row["body"]),
             header=tuple(row["header"]),
-            media=_media(row["media"], plan),
+            media=None if url is None else Media(kind=form.media_kind, url=url, file_name=form.file_name),
             buttons=tuple(row["buttons"]),
-            button_kinds=tuple(kind for kind, _ in template.buttons),
+            button_kinds=form.button_kinds,
         ),
+        variant=row["variant"],
     )
-
-
-def _media(url: str | None, plan: Plan) -> Media | None:
-    if url is None:
-        return None
-    header = plan.document.get("template", {}).get("header") or {}
-    return Media(kind=plan.template.header_kind.upper(), url=url, file_name=header.get("file_name"))

@@ -49,7 +49,7 @@ PLANNED = sealed(
 TODAY = Today(
     now=NOON,
     campaign=CAMPAIGN,
-    template=TEMPLATE,
+    templates={None: TEMPLATE},
     provider=ProviderSettings(
         name="ada", url="http://127.0.0.1:1", sender="60110000001", rate=Rate(per_second=5.0)
     ),
@@ -117,20 +117,21 @@ def test_a_campaign_that_cannot_be_loaded_is_refused_with_its_problem():
     ],
 )
 def test_another_template_than_planned_is_refused(change):
-    assert the_refusal(template=replace(TEMPLATE, **change)).found == "changed"
+    assert the_refusal(templates={None: replace(TEMPLATE, **change)}).found == "changed"
 
 
 @pytest.mark.parametrize("status", ["PAUSED", "DISABLED", "PENDING", ""])
 def test_a_template_that_may_not_be_sent_now_is_refused(status):
-    assert the_refusal(template=replace(TEMPLATE, status=status)).found == f"is {status} now"
+    assert the_refusal(templates={None: replace(TEMPLATE, status=status)}).found == f"is {status} now"
 
 
 def test_a_template_with_a_new_id_only_is_the_same():
-    assert not refusals(template=replace(TEMPLATE, id="2"))
+    assert not refusals(templates={None: replace(TEMPLATE, id="2")})
 
 
 def test_a_template_that_is_gone_is_refused():
-    assert the_refusal(template=TemplateError("template `promo` is not there")).found.endswith("not there")
+    gone = TemplateError("template `promo` is not there")
+    assert the_refusal(templates={None: gone}).found.endswith("not there")
 
 
 def test_another_sender_is_refused():
@@ -206,7 +207,10 @@ def test_a_rehearsal_waits_for_no_time_but_holds_to_all_else():
 
 def test_every_comparison_is_made_even_when_the_first_has_failed():
     found = refusals(
-        campaign=replace(CAMPAIGN, name="x"), template=TemplateError("gone"), moved=2, now=PLANNED.expires_at
+        campaign=replace(CAMPAIGN, name="x"),
+        templates={None: TemplateError("gone")},
+        moved=2,
+        now=PLANNED.expires_at,
     )
     assert len(found) == 4
 

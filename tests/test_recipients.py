@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         ("header", pa.list_(pa.string())),
         ("media", pa.string()),
         ("buttons", pa.list_(pa.string())),
+        ("variant", pa.string()),
     ]
 )
 
@@ -39,6 +40,7 @@ def row(number, **changes):
         "header": [],
         "media": None,
         "buttons": [None],
+        "variant": None,
     } | changes
 
 

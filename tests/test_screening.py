@@ -25,7 +25,8 @@ from runner.forgotten import Forgotten, keyed_hash
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
 from runner.rendering import compile_message
-from runner.screening import Lists, count_forgotten, find_rows, read_suppression, sample_rows, screen
+from runner.sampling import sample_rows
+from runner.screening import Lists, count_forgotten, find_rows, read_suppression, screen
 from runner.template import Template
 
 COLUMNS = ("id", "phone", "name", "consent")
@@ -438,8 +439,8 @@ def test_the_rows_of_one_phone_are_found_with_their_verdicts(tmp_path):
     rows = [("c1", A, "Ayu", "1"), ("c2", B, "Budi", "1"), ("c3", f"+{A}", "x" * 2000, "1")]
     found = find_rows(screened(tmp_path, rows).folder, A)
     assert found == [
-        {"row": 0, "verdict": "to_send", "detail": None},
-        {"row": 2, "verdict": "duplicate_phone", "detail": None},
+        {"row": 0, "verdict": "to_send", "detail": None, "variant": None},
+        {"row": 2, "verdict": "duplicate_phone", "detail": None, "variant": None},
     ]
     assert find_rows(tmp_path, C) == []
 
