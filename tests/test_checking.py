@@ -9,7 +9,7 @@ import pytest
 from runner.campaign import Campaign, RecipientColumns, Segment, TemplateUse
 from runner.checking import Today, compare, failed
 from runner.errors import FileProblems, Position, Problem, TemplateError
-from runner.plan import sealed
+from runner.plan import PlannedVariant, sealed
 from runner.planning import planned_template
 from runner.project import ProviderSettings, Rate
 from runner.schedule import Schedule, Window
@@ -220,3 +220,39 @@ def test_a_plan_that_names_forgotten_people_is_stale():
     assert [(each.what, each.found) for each in broken] == [("ledger", "2 of its people have been forgotten")]
     both = failed(compare(PLANNED, replace(TODAY, moved=1, forgotten=1), rehearsal=True))
     assert "by another plan; 1 of its people have been forgotten" in both[0].found
+
+
+WARM = replace(TEMPLATE, id="2", name="warm", body="Hai {{1}}!")
+VARIED = sealed(
+    replace(
+        PLANNED,
+        template=None,
+        variants=tuple(
+            PlannedVariant(name=name, weight=1, to_send=3, template=planned_template(template))
+            for name, template in (("plain", TEMPLATE), ("text", TEMPLATE), ("warm", WARM))
+        ),
+    )
+)
+
+
+def test_the_template_of_every_variant_is_compared_each_template_once():
+    today = replace(TODAY, templates={"plain": TEMPLATE, "text": TEMPLATE, "warm": WARM})
+    comparisons = compare(VARIED, today, rehearsal=True)
+    assert [each.what for each in comparisons if each.what.startswith("template")] == [
+        "template promo (id)",
+        "template warm (id)",
+    ]
+    assert not failed(comparisons)
+
+
+@pytest.mark.parametrize(
+    ("warm", "found"),
+    [
+        (replace(WARM, body="Hai!"), "changed"),
+        (replace(WARM, status="PAUSED"), "is PAUSED now"),
+        (TemplateError("gone"), "gone"),
+    ],
+)
+def test_one_variants_template_that_is_not_as_planned_refuses_the_apply(warm, found):
+    refusal = the_refusal(VARIED, templates={"plain": TEMPLATE, "text": TEMPLATE, "warm": warm})
+    assert (refusal.what, refusal.found) == ("template warm (id)", found)

@@ -32,7 +32,7 @@ _INTERRUPTED = Answer(
 )
 _RESOLVABLE = {State.ACCEPTED, State.REFUSED, State.RETRY}
 
-#: Changes of the counts, by (plan, state or receipt, rule, variant). An intent and a receipt have no rule; the
+#: Changes of the counts, by (plan, state or receipt, rule, variant). Intents and receipts have no rule; the
 #: variant is empty in a campaign without.
 Changes = Counter[tuple[int, str, str, str]]
 

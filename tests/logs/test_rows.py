@@ -83,3 +83,29 @@ def test_a_plan_that_kept_no_details_leaves_their_columns_empty():
 
 def test_a_job_id_that_is_a_number_becomes_text():
     assert row(details={"job_id": 4711})["job_id"] == "4711"
+
+
+VARIED = DETAILS | {
+    "template": None,
+    "language": None,
+    "variants": {
+        "plain": {"template": "promo", "language": "id"},
+        "warm": {"template": "w", "language": "en"},
+    },
+}
+
+
+def test_a_row_has_its_variant_and_the_template_of_that():
+    made = row(VARIED, variant="warm")
+    assert (made["variant"], made["template"], made["language"]) == ("warm", "w", "en")
+    assert (made["provider"], made["job_id"]) == ("ada", "4711")
+    assert row(VARIED, variant="plain")["template"] == "promo"
+
+
+def test_without_variants_the_column_is_empty():
+    assert (row()["variant"], row()["template"]) == (None, "promo")
+
+
+def test_a_variant_that_the_plan_does_not_know_has_no_template():
+    made = row(VARIED, variant="other")
+    assert (made["variant"], made["template"]) == ("other", None)
