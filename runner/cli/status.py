@@ -128,15 +128,20 @@ def _variants(occurrence: OccurrenceSummary) -> list[dict[str, Any]]:
             "refused": counts.refused,
             "unknown": counts.unknown,
             "receipts": _receipts(counts),
-            "read_rate": _read_rate(counts),
+            "read_rate": _read_rate(counts, occurrence.total),
         }
         for name, counts in {**planned, **occurrence.variants}.items()
     ]
 
 
-def _read_rate(counts: Counts) -> float | None:
-    """Return the share of the accepted messages that were read, as far as it was told; None without any."""
-    return round(counts.receipts.get("read", 0) / counts.accepted, 4) if counts.accepted else None
+def _read_rate(counts: Counts, all_variants: Counts) -> float | None:
+    """Return the share of the accepted messages that were read, as far as it was told.
+
+    None where none was accepted, or nothing was told of any variant's messages.
+    """
+    if not counts.accepted or not all_variants.receipts:
+        return None
+    return round(counts.receipts.get("read", 0) / counts.accepted, 4)
 
 
 def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:

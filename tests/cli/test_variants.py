@@ -99,6 +99,7 @@ def test_everybody_gets_the_template_of_their_own_variant_and_all_records_agree(
 
     (occurrence,) = run("status", "--json").json["occurrences"]
     assert {each["name"]: each["accepted"] for each in occurrence["variants"]} == planned
+    assert {each["read_rate"] for each in occurrence["variants"]} == {None}
     for phone in mobiles(2):
         assert variants_of(run, phone) == {rows[phone]["variant"]}
 
