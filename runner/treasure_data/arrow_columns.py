@@ -48,6 +48,8 @@ def is_number(kind: str) -> bool:
 class ArrayMaker:
     """Takes a column's values, a few hundred at a time, and gives them as one array of `kind`.
 
+    Texts may be damaged; `sound` sees to them all at once, in one call of Arrow that needs no Python.
+
     Both raise ArrowException, TypeError, ValueError, ArithmeticError or struct.error for values that are of
     another type than the column.
     """
@@ -86,6 +88,26 @@ class ArrayMaker:
         """Return the values as they can be packed: NULLs as something blank, odd ones as what they mean."""
         blank, convert = self._way.blank, self._way.convert
         return [blank if value is None else convert(value) for value in values]
+
+
+def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch of such arrays with every text in UTF-8: what is damaged is marked."""
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        return pa.record_batch([_marked(column) for column in batch.columns], schema=batch.schema)
+    return batch
+
+
+def _marked(column: pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    if not pa.types.is_string(column.type):
+        return column
+    values = column.cast(pa.binary()).to_pylist()
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +161,7 @@ def _texts(data: bytes, lengths: bytes, validity: npt.NDArray[Any] | None) -> pa
     offsets = np.zeros(len(sizes) + 1, np.int32)
     np.cumsum(sizes, out=offsets[1:])
     buffers = [_buffer(validity), pa.py_buffer(offsets), pa.py_buffer(data)]
-    found = pa.Array.from_buffers(pa.string(), len(sizes), buffers)
-    try:
-        found.validate(full=True)
-    except pa.ArrowInvalid:
-        damaged = found.cast(pa.binary()).to_pylist()
-        return pa.array([None if value is None else _text(value) for value in damaged], pa.string())
-    return found
+    return pa.Array.from_buffers(pa.string(), len(sizes), buffers)
 
 
 def _buffer(validity: npt.NDArray[Any] | None) -> pa.Buffer | None:

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import SegmentError, TreasureDataError
 from runner.treasure_data.account import Account
-from runner.treasure_data.arrow_columns import ArrayMaker, arrow_type
+from runner.treasure_data.arrow_columns import ArrayMaker, arrow_type, sound
 from runner.treasure_data.client import explained
 from runner.treasure_data.jobs import FinishedJob
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 _CHUNK = 1024 * 1024
 #: Rows that become columns at once.
@@ -95,10 +96,14 @@ def _download(account: Account, job: FinishedJob, columns: Sequence[Column], tar
             count += group.num_rows
             if written is not None:
                 written.result()
-            written = disk.submit(writer.write_batch, group)
+            written = disk.submit(_write, writer, group)
         if written is not None:
             written.result()
     return count
+
+
+def _write(writer: pq.ParquetWriter, group: pa.RecordBatch) -> None:
+    writer.write_batch(sound(group))
 
 
 @contextmanager
