@@ -27,6 +27,7 @@ _COMMANDS = {
     "show": ("show", "Show a plan file again."),
     "apply": ("apply", "Send exactly what was planned, each person at most once."),
     "status": ("status", "Show what became of every campaign's messages."),
+    "calendar": ("calendar", "Show what fires in the coming days, how large, and what collides."),
     "stop": ("stop", "Stop a campaign, or all: nothing new leaves, wherever it is applied."),
     "resume": ("resume", "Lift a stop; the next apply goes on."),
     "resolve": ("resolve", "Settle deliveries whose outcome is unknown, by a person's word."),
