@@ -338,6 +338,9 @@ def test_every_json_document_is_described_key_by_key(
     check_sandbox(sandbox)
     export = run(*exported(project), "--json").json
     assert keys_in(export) <= common | words_in_code(section(page, "`runner export td-workflow "))
+    for kind in ("github-actions", "cron", "systemd"):
+        ticks = run("export", kind, "vip.yml", "--json").json
+        assert keys_in(ticks) <= common | words_in_code(section(page, "`runner export github-actions "))
 
 
 def stopped_status(run: Run) -> Result:

@@ -14,6 +14,7 @@ from runner.campaign import Campaign
 from runner.cli import output
 from runner.errors import UsageError
 from runner.parameters import parameter_names, read_given
+from runner.schedule import leaves_out
 
 _EXAMPLE = "write it as the ledger does: --occurrence 2026-11-30T02:00Z"
 
@@ -28,6 +29,15 @@ class Given:
     def __bool__(self) -> bool:
         """Tell whether anything was given."""
         return bool(self.parameters) or self.occurrence_at is not None
+
+    @property
+    def occurrence(self) -> str:
+        """Return the firing that is meant as the ledger names it; empty for the coming one."""
+        return f"{self.occurrence_at:%Y-%m-%dT%H:%MZ}" if self.occurrence_at else ""
+
+    def is_left_out(self, campaign: Campaign) -> bool:
+        """Tell whether the firing that is meant is one that the campaign's schedule leaves out."""
+        return self.occurrence_at is not None and leaves_out(campaign.schedule, self.occurrence_at)
 
     def check(self, campaigns: Sequence[Campaign]) -> None:
         """Raise UsageError for a parameter that no campaign has, or an occurrence of one without a cron."""

@@ -38,7 +38,7 @@ _COMMANDS = {
     "receipts": ("receipts", "Take in what the provider tells: sent, delivered, read, failed."),
     "templates": ("templates", "List the provider's message templates."),
     "sandbox": ("sandbox", "Serve the provider's and Treasure Data's APIs here, for rehearsal."),
-    "export": ("export", "Write a project that runs a campaign elsewhere: TD Workflow."),
+    "export": ("export", "Write what runs campaigns: TD Workflow, GitHub Actions, cron, systemd."),
     "doctor": ("doctor", "Check keys, sites, clock, ledger and disk, each with its remedy."),
 }
 
