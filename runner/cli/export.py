@@ -83,13 +83,16 @@ def td_workflow(
     )
     folder = out or Path("td-workflow", campaign.name)
     files = exporter.export_files(campaign, project, options)
-    write_folder(
-        folder, files, manifest=exporter.MANIFEST, private=exporter.private_files(project), force=force
-    )
+    private = exporter.private_files(project)
+    write_folder(folder, files, manifest=exporter.MANIFEST, private=private, force=force)
     if git is None or git.dirty:
         output.say("runner: this is not a commit of git, so nobody can see later what was reviewed")
+    _tell(campaign, folder, sorted(files), as_json=as_json)
+
+
+def _tell(campaign: Campaign, folder: Path, files: list[str], *, as_json: bool) -> None:
     if as_json:
-        output.show_json({"campaign": campaign.name, "folder": output.shown(folder), "files": sorted(files)})
+        output.show_json({"campaign": campaign.name, "folder": output.shown(folder), "files": files})
         return
     output.show(f"{output.shown(folder)}: {len(files)} files")
     output.say(f"next: read {output.shown(folder / 'README.md')}, push the project and set its secrets")
