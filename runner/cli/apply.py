@@ -132,7 +132,7 @@ def _apply_target(
     from runner.cli.plan import plan_and_show
 
     if isinstance(target, Campaign) and given.is_left_out(target):
-        return _left_out(target, given)
+        return ExitCode.DONE, given.left_out(target)
     try:
         path = plan_and_show(workplace, target, given) if isinstance(target, Campaign) else target
         plan = plan_file.read_plan(path, plan_key())
@@ -143,14 +143,6 @@ def _apply_target(
         return error.exit_code, document
     code, document = _apply_plan(workplace, path, plan, notifier, auto_approve=auto_approve)
     return _with_log(workplace, plan, notifier, code, document)
-
-
-def _left_out(campaign: Campaign, given: Given) -> tuple[ExitCode, dict[str, object]]:
-    """Say that the schedule leaves the firing out: there is nothing to do, as whoever wrote it wanted."""
-    reason = f"{given.occurrence} is left out: {campaign.schedule.summary()}"
-    output.say(f"{campaign.name}: nothing to do: {reason}")
-    code = ExitCode.DONE
-    return code, {"run": None, "campaign": campaign.name, "left_out": reason, "exit_code": int(code)}
 
 
 def _with_log(
