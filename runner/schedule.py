@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
 from enum import Enum
 from zoneinfo import ZoneInfo
@@ -136,6 +136,12 @@ def next_firing(schedule: Schedule, now: datetime) -> Firing | None:
 def firing_at(schedule: Schedule, moment: datetime) -> Firing | None:
     """Return the firing at exactly `moment` (UTC), None when the schedule does not fire then."""
     return next(firings(schedule, moment - timedelta(microseconds=1), moment), None)
+
+
+def leaves_out(schedule: Schedule, moment: datetime) -> bool:
+    """Tell whether the schedule would fire at exactly `moment` (UTC), were it not for what it rules out."""
+    bare = replace(schedule, start=None, end=None, exclude=frozenset(), holidays=None)
+    return firing_at(schedule, moment) is None and firing_at(bare, moment) is not None
 
 
 def _due_once(schedule: Schedule) -> datetime | None:

@@ -296,6 +296,9 @@ def test_every_json_document_is_described_key_by_key(
         "--limit", "none", "--fault", "reset-after-accept:#1", "--fault", "error-in-200:#2"
     )
     project.campaign(CAMPAIGN + "guards: {max_recipients: 50}\nlog: {csv: {folder: exports}}\n")
+    project.campaign(
+        f'{CAMPAIGN}schedule: {{cron: "0 * * * *", timezone: Asia/Jakarta}}\n', "coming/promo.yml"
+    )
     plan = project.root / "x.plan"
     documents = {
         "validate": run("validate", "promo.yml", "--json"),
@@ -303,6 +306,7 @@ def test_every_json_document_is_described_key_by_key(
         "show": run("show", str(plan), "--json"),
         "apply": run("apply", str(plan), "--auto-approve", "--json", "--rate", "unlimited"),
         "status": stopped_status(run),
+        "calendar": run("calendar", "coming", "--json"),
         "stop": run("stop", "promo", "--json"),
         "resume": run("resume", "promo", "--json"),
         "resolve": run("resolve", "promo", "--json"),
@@ -317,6 +321,7 @@ def test_every_json_document_is_described_key_by_key(
         "doctor": run("doctor", "promo.yml", "--json"),
     }
     assert documents["receipts import"].json["listed"]
+    assert documents["calendar"].json["load"]
     assert documents["receipts import"].json["pushed"]
     page = ROOT / "docs/json.md"
     common = words_in_code(text_of(page).split("\n## ")[0])
@@ -333,6 +338,9 @@ def test_every_json_document_is_described_key_by_key(
     check_sandbox(sandbox)
     export = run(*exported(project), "--json").json
     assert keys_in(export) <= common | words_in_code(section(page, "`runner export td-workflow "))
+    for kind in ("github-actions", "cron", "systemd"):
+        ticks = run("export", kind, "vip.yml", "--json").json
+        assert keys_in(ticks) <= common | words_in_code(section(page, "`runner export github-actions "))
 
 
 def stopped_status(run: Run) -> Result:

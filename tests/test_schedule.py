@@ -19,6 +19,7 @@ from runner.schedule import (
     firing_at,
     firings,
     in_zone,
+    leaves_out,
     next_firing,
     opens_at,
 )
@@ -199,6 +200,23 @@ def test_a_window_closes_at_its_local_hour(window, moment, closing):
 
 def test_without_a_window_nothing_closes():
     assert closes_at(None, "Asia/Jakarta", at("2026-03-01T03:00")) is None
+
+
+@pytest.mark.parametrize(
+    ("left_out", "moment", "is_left_out"),
+    [
+        ({}, "2026-12-24T03:00", False),
+        ({"exclude": frozenset({date(2026, 12, 24)})}, "2026-12-24T03:00", True),
+        ({"exclude": frozenset({date(2026, 12, 24)})}, "2026-12-25T03:00", False),
+        ({"exclude": frozenset({date(2026, 12, 24)})}, "2026-12-24T03:01", False),
+        ({"holidays": HolidayCalendar(country="ID")}, "2026-12-25T03:00", True),
+        ({"start": datetime(2026, 12, 25)}, "2026-12-24T03:00", True),
+        ({"end": datetime(2026, 12, 23, 23, 59)}, "2026-12-24T03:00", True),
+    ],
+)
+def test_a_moment_is_left_out_when_it_would_fire_but_for_what_is_ruled_out(left_out, moment, is_left_out):
+    schedule = Schedule(cron="0 10 * * *", zone="Asia/Jakarta", **left_out)
+    assert leaves_out(schedule, at(moment)) == is_left_out
 
 
 TIMES = st.times().map(lambda moment: moment.replace(second=0, microsecond=0))

@@ -131,6 +131,8 @@ def _apply_target(
     """Apply one plan file or campaign; an expected failure is reported and becomes its exit code."""
     from runner.cli.plan import plan_and_show
 
+    if isinstance(target, Campaign) and given.is_left_out(target):
+        return ExitCode.DONE, given.left_out(target)
     try:
         path = plan_and_show(workplace, target, given) if isinstance(target, Campaign) else target
         plan = plan_file.read_plan(path, plan_key())

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
 
+from runner.campaign import Campaign
 from runner.cli import output
 from runner.cli.campaigns import load_sound_campaigns
+from runner.cli.export_tick import check_wheel, cron, github_actions, systemd
 from runner.cli.git import git_state
 from runner.cli.workplace import URL_VARIABLE
 from runner.errors import UsageError
+from runner.project import Project
 
 _SITE_VARIABLE = "TD_SITE"
 
 
 @click.group(name="export")
 def command() -> None:
-    """Write a project that runs a campaign elsewhere."""
+    """Write what runs campaigns elsewhere, or by themselves."""
+
+
+for _export in (github_actions, cron, systemd):
+    command.add_command(_export)
 
 
 @command.command(name="td-workflow")
@@ -58,13 +66,9 @@ def td_workflow(
     from runner.exports.folder import write_folder
     from runner.project_file import find_project_root, load_project
 
-    if wheel is not None and wheel.suffix != ".whl":
-        raise UsageError(f"{wheel} is not a wheel", hint="build one with `python -m build --wheel`")
+    check_wheel(wheel)
     project = load_project(find_project_root(Path.cwd()))
-    campaigns = load_sound_campaigns([path], project)
-    if len(campaigns) != 1:
-        raise UsageError(f"{path} holds {len(campaigns)} campaigns", hint="export one campaign at a time")
-    (campaign,) = campaigns
+    campaign = _only_campaign(path, project)
     git = git_state(project.root)
     options = exporter.Options(
         image=image or exporter.IMAGE,
@@ -74,16 +78,28 @@ def td_workflow(
         site=os.environ.get(_SITE_VARIABLE),
         wheel=wheel,
         git=git,
+        since=datetime.now(timezone.utc),
+        passed_on=frozenset(name for name in exporter.OPTIONAL if os.environ.get(name, "").strip()),
     )
     folder = out or Path("td-workflow", campaign.name)
     files = exporter.export_files(campaign, project, options)
-    write_folder(
-        folder, files, manifest=exporter.MANIFEST, private=exporter.private_files(project), force=force
-    )
+    private = exporter.private_files(project)
+    write_folder(folder, files, manifest=exporter.MANIFEST, private=private, force=force)
     if git is None or git.dirty:
         output.say("runner: this is not a commit of git, so nobody can see later what was reviewed")
+    _tell(campaign, folder, sorted(files), as_json=as_json)
+
+
+def _tell(campaign: Campaign, folder: Path, files: list[str], *, as_json: bool) -> None:
     if as_json:
-        output.show_json({"campaign": campaign.name, "folder": output.shown(folder), "files": sorted(files)})
+        output.show_json({"campaign": campaign.name, "folder": output.shown(folder), "files": files})
         return
     output.show(f"{output.shown(folder)}: {len(files)} files")
     output.say(f"next: read {output.shown(folder / 'README.md')}, push the project and set its secrets")
+
+
+def _only_campaign(path: Path, project: Project) -> Campaign:
+    campaigns = load_sound_campaigns([path], project)
+    if len(campaigns) != 1:
+        raise UsageError(f"{path} holds {len(campaigns)} campaigns", hint="export one campaign at a time")
+    return campaigns[0]

@@ -12,8 +12,9 @@ import click
 
 from runner.campaign import Campaign
 from runner.cli import output
-from runner.errors import UsageError
+from runner.errors import ExitCode, UsageError
 from runner.parameters import parameter_names, read_given
+from runner.schedule import leaves_out
 
 _EXAMPLE = "write it as the ledger does: --occurrence 2026-11-30T02:00Z"
 
@@ -28,6 +29,16 @@ class Given:
     def __bool__(self) -> bool:
         """Tell whether anything was given."""
         return bool(self.parameters) or self.occurrence_at is not None
+
+    def is_left_out(self, campaign: Campaign) -> bool:
+        """Tell whether the firing that is meant is one that the campaign's schedule leaves out."""
+        return self.occurrence_at is not None and leaves_out(campaign.schedule, self.occurrence_at)
+
+    def left_out(self, campaign: Campaign) -> dict[str, object]:
+        """Say that there is nothing to do, as the schedule has it; return the run's document."""
+        reason = f"{self.occurrence_at:%Y-%m-%dT%H:%MZ} is left out: {campaign.schedule.summary()}"
+        output.say(f"{campaign.name}: nothing to do: {reason}")
+        return {"run": None, "campaign": campaign.name, "left_out": reason, "exit_code": int(ExitCode.DONE)}
 
     def check(self, campaigns: Sequence[Campaign]) -> None:
         """Raise UsageError for a parameter that no campaign has, or an occurrence of one without a cron."""

@@ -27,6 +27,7 @@ _COMMANDS = {
     "show": ("show", "Show a plan file again."),
     "apply": ("apply", "Send exactly what was planned, each person at most once."),
     "status": ("status", "Show what became of every campaign's messages."),
+    "calendar": ("calendar", "Show what fires in the coming days, how large, and what collides."),
     "stop": ("stop", "Stop a campaign, or all: nothing new leaves, wherever it is applied."),
     "resume": ("resume", "Lift a stop; the next apply goes on."),
     "resolve": ("resolve", "Settle deliveries whose outcome is unknown, by a person's word."),
@@ -37,7 +38,7 @@ _COMMANDS = {
     "receipts": ("receipts", "Take in what the provider tells: sent, delivered, read, failed."),
     "templates": ("templates", "List the provider's message templates."),
     "sandbox": ("sandbox", "Serve the provider's and Treasure Data's APIs here, for rehearsal."),
-    "export": ("export", "Write a project that runs a campaign elsewhere: TD Workflow."),
+    "export": ("export", "Write what runs campaigns: TD Workflow, GitHub Actions, cron, systemd."),
     "doctor": ("doctor", "Check keys, sites, clock, ledger and disk, each with its remedy."),
 }
 

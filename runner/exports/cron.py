@@ -8,10 +8,14 @@ What cron4j does: treasure-data/digdag CronScheduler.java, and SchedulingPattern
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 
 from runner.errors import UsageError
+from runner.schedule import Schedule, firings, in_zone
 
 _DAY, _WEEKDAY = 2, 4
+_LOOK_AHEAD, _DAY_LONG, _NEAR = timedelta(days=731), timedelta(days=1), timedelta(hours=2)
 _TERM = re.compile(r"\*(/[0-9]+)?|[0-9A-Z]+|[0-9A-Z]+-[0-9A-Z]+(/[0-9]+)?")
 
 
@@ -23,6 +27,31 @@ def workflow_cron(cron: str) -> str:
         found, hint = reason
         raise UsageError(f"schedule.cron: TD Workflow reads {found} differently", hint=hint)
     return " ".join(fields)
+
+
+def clock_changes(schedule: Schedule, since: datetime) -> Iterator[date]:
+    """Yield the local days, for two years from `since` (UTC), on which clocks change while the cron fires.
+
+    What cron4j makes of a local time that is skipped or comes twice is not what runner.schedule does.
+    """
+    for number in range(_LOOK_AHEAD.days):
+        start = since + timedelta(days=number)
+        if _offset(schedule, start) == _offset(schedule, start + _DAY_LONG):
+            continue
+        # So near to a change that the clocks may show the time twice, or not at all.
+        near = (
+            firing.due_at
+            for firing in firings(schedule, start - _NEAR, start + _DAY_LONG + _NEAR)
+            if firing.due_at
+            and _offset(schedule, firing.due_at - _NEAR) != _offset(schedule, firing.due_at + _NEAR)
+        )
+        first = next(near, None)
+        if first is not None:
+            yield in_zone(first, schedule.zone).date()
+
+
+def _offset(schedule: Schedule, moment: datetime) -> timedelta | None:
+    return in_zone(moment, schedule.zone).utcoffset()
 
 
 def _difference(fields: list[str]) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class Workflow:
     local time, if it has one. `environment` holds no secret, only `${secret:...}`. `params` are the names of
     the variables that a session has to bring. `commit` says what was exported, `lists` are the paths of the
     people never to be messaged, `a_day` how many messages go out before a task is killed, if that matters.
+    `changes` are the days on which the clocks change while the campaign fires.
     """
 
     campaign: str
@@ -36,6 +37,7 @@ class Workflow:
     commit: str
     lists: tuple[str, ...]
     a_day: int | None
+    changes: tuple[date, ...] = ()
 
 
 def dig_text(workflow: Workflow) -> str:

@@ -42,7 +42,7 @@ yourself.
    | `td.apikey` | a master key of Treasure Data, `ACCOUNT/KEY` |
    | `ada.apikey` | the key of the provider's API |
    | `ledger.password` | the password of the PostgreSQL ledger that runner.yml names |
-{notify}
+{passed_on}{notify}
 3. {start}
 {params}
 ## Green and red
@@ -57,14 +57,24 @@ yourself.
 
 A red attempt may be started again. A second attempt resumes: the ledger knows who has the message, and nobody
 gets it twice. {notice}
-{a_day}"""
+{changes}{a_day}"""
 
 _NOTIFY = """
    If the address for notices is itself a secret, set it as `http.uri`: it wins over the one in the .dig file.
 """
+#: What the secrets are that not every project has.
+_PASSED_ON = {
+    "RUNNER_FORGET_KEY": "the key by which people were forgotten, as in RUNNER_FORGET_KEY",
+    "RUNNER_PLAN_KEY": "the key of plan files, as in RUNNER_PLAN_KEY",
+    "RUNNER_NOTIFY_URLS": "whom to tell of changes of state, as in RUNNER_NOTIFY_URLS",
+}
 _LISTS = """
 People never to be messaged are those of {names} at the time of the export: export and push again
 when a list changes. The lists hold phones, for whoever may read this project.
+"""
+_CHANGES = """
+The clocks of {zone} change on {days}, while the campaign fires. A session may then come at another
+moment than the campaign's own, and is refused: start one for the moment that `runner calendar` shows.
 """
 _A_DAY = """
 Treasure Data kills a task after 24 hours, in which {count:,} messages go out. For more people, start the
@@ -81,6 +91,7 @@ def readme_text(workflow: Workflow) -> str:
     return _TEXT.format(
         campaign=workflow.campaign,
         path=workflow.path,
+        passed_on=_passed_on(workflow),
         notify=_NOTIFY if workflow.notify_url is not None else "",
         start=_start(workflow),
         params=_PARAMS.format(names=names) if names else "",
@@ -89,16 +100,27 @@ def readme_text(workflow: Workflow) -> str:
         lists=_LISTS.format(names=", ".join(f"`{name}`" for name in workflow.lists))
         if workflow.lists
         else "",
+        changes=_CHANGES.format(zone=workflow.timezone, days=" and ".join(map(str, workflow.changes)))
+        if workflow.changes
+        else "",
         a_day=_A_DAY.format(count=workflow.a_day) if workflow.a_day is not None else "",
         notice=_notice(workflow),
     )
+
+
+def _passed_on(workflow: Workflow) -> str:
+    secrets = {name: workflow.environment[name] for name in _PASSED_ON if name in workflow.environment}
+    rows = (f"   | `{value[9:-1]}` | {_PASSED_ON[name]} |\n" for name, value in secrets.items())
+    return "".join(rows)
 
 
 def _start(workflow: Workflow) -> str:
     if workflow.cron is not None:
         return (
             f"The schedule `{workflow.cron}` ({workflow.timezone}) starts it. Each session is one\n"
-            "   occurrence of the campaign; a session that was started by hand for another moment is refused."
+            "   occurrence of the campaign; a session that was started by hand for another moment is\n"
+            "   refused. One that `start`, `end`, `exclude` or `holidays` leave out sends nothing, and is\n"
+            "   green."
         )
     when = (
         f" at or after {workflow.at:%Y-%m-%d %H:%M} ({workflow.timezone})" if workflow.at is not None else ""

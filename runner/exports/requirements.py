@@ -7,7 +7,7 @@ what they need in turn is pinned in a constraints file to what is installed here
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 
@@ -30,13 +30,16 @@ class Pins:
     constraints: tuple[str, ...]
 
 
-def pins(wheel: str | None = None) -> Pins:
+def pins(wheel: str | None = None, more: Collection[str] = ()) -> Pins:
     """Return what pip is to install; `wheel` is the file name of the product's wheel, None for an index.
 
-    UsageError when the product is not installed here as a package.
+    `more` are extras of the product beside the one that is always needed. UsageError when the product is not
+    installed here as a package.
     """
-    product = f"./{wheel}[{EXTRA}]" if wheel else f"{PRODUCT}[{EXTRA}]=={__version__}"
-    direct = sorted(set(_needed(PRODUCT, {EXTRA})), key=str.lower)
+    extras = {EXTRA, *more}
+    named_extras = ",".join(sorted(extras))
+    product = f"./{wheel}[{named_extras}]" if wheel else f"{PRODUCT}[{named_extras}]=={__version__}"
+    direct = sorted(set(_needed(PRODUCT, extras)), key=str.lower)
     if not direct:
         raise UsageError(
             f"the package {PRODUCT} is not installed here, so its requirements are not known",

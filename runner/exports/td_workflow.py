@@ -10,15 +10,25 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from runner.campaign import Campaign
 from runner.errors import UsageError
-from runner.exports.cron import workflow_cron
+from runner.exports.cron import clock_changes, workflow_cron
 from runner.exports.dig import Workflow, dig_text
 from runner.exports.readme import readme_text
 from runner.exports.requirements import pins
+from runner.exports.unattended import (
+    ENCRYPTION,
+    FORGET_KEY,
+    NOTIFY_URLS,
+    PLAN_KEY,
+    check_logs,
+    check_shared_ledger,
+    extras_of,
+)
 from runner.plan import Git
 from runner.problem_words import find_secrets
 from runner.project import Project
@@ -28,9 +38,16 @@ IMAGE = "treasuredata/customscript-python:3.12.11-td0"
 MANIFEST = "td_workflow.json"
 
 _RUN = "run_campaign.py"
+_CONTAINER = "the container"
 _FORMAT = 1
 #: The most that a project may have as an archive, in bytes (reference/treasure-data.md §3.2: 10 MB).
 _MOST_BYTES = 10_000_000
+#: Secrets that not every project has, by the environment's name for them.
+OPTIONAL = {
+    FORGET_KEY: "runner.forget_key",
+    PLAN_KEY: "runner.plan_key",
+    NOTIFY_URLS: "runner.notify_urls",
+}
 #: After so many seconds a task is killed (§3.2).
 _TASK_SECONDS = 24 * 3600
 
@@ -40,7 +57,9 @@ class Options:
     """What the command line says of an export. `unsettled` is `red` or `green`: how exit code 3 ends.
 
     `ada_url` is the provider's address, None where runner.yml alone says it. `site` is Treasure Data's. `git`
-    is the commit that the project is at, None outside git.
+    is the commit that the project is at, None outside git. `passed_on` names the variables of `OPTIONAL` that
+    are set where the export is made: a workflow fails that refers to a secret it has not. From `since` (UTC)
+    on, the README says when clocks change.
     """
 
     image: str = IMAGE
@@ -50,6 +69,8 @@ class Options:
     site: str | None = None
     wheel: Path | None = None
     git: Git | None = None
+    passed_on: frozenset[str] = frozenset()
+    since: datetime | None = None
 
 
 def export_files(campaign: Campaign, project: Project, options: Options) -> dict[str, bytes]:
@@ -59,7 +80,23 @@ def export_files(campaign: Campaign, project: Project, options: Options) -> dict
     """
     _check_campaign(campaign, project)
     workflow = _workflow(campaign, project, options)
-    pinned = pins(options.wheel.name if options.wheel else None)
+    files = _own_files(campaign, workflow, options)
+    for path in _project_files(campaign, project):
+        if path in files or path == MANIFEST:
+            raise UsageError(
+                f"the project's {path} has the name of a file that the export writes",
+                hint="give it another name",
+            )
+        files[path] = (project.root / path).read_bytes()
+    files[MANIFEST] = _manifest(campaign, workflow, sorted([*files, MANIFEST]))
+    _check_size(files)
+    return files
+
+
+def _own_files(campaign: Campaign, workflow: Workflow, options: Options) -> dict[str, bytes]:
+    """Return the files that are no copies of the project's."""
+    extras = extras_of([campaign]) | ({ENCRYPTION} if PLAN_KEY in options.passed_on else set())
+    pinned = pins(options.wheel.name if options.wheel else None, extras)
     texts = {
         f"{campaign.name}.dig": dig_text(workflow),
         _RUN: Path(__file__).with_name(_RUN).read_text(encoding="utf-8"),
@@ -70,24 +107,19 @@ def export_files(campaign: Campaign, project: Project, options: Options) -> dict
     files = {name: text.encode("utf-8") for name, text in texts.items()}
     if options.wheel is not None:
         files[options.wheel.name] = options.wheel.read_bytes()
-    for path in _project_files(campaign, project):
-        if path in files or path == MANIFEST:
-            raise UsageError(
-                f"the project's {path} has the name of a file that the export writes",
-                hint="give it another name",
-            )
-        files[path] = (project.root / path).read_bytes()
+    return files
+
+
+def _manifest(campaign: Campaign, workflow: Workflow, names: list[str]) -> bytes:
     settings = {
         "format": _FORMAT,
         "campaign": str(campaign.path),
         "commit": workflow.commit,
         "scheduled": workflow.cron is not None,
-        "unsettled": options.unsettled,
-        "files": sorted([*files, MANIFEST]),
+        "unsettled": workflow.unsettled,
+        "files": names,
     }
-    files[MANIFEST] = f"{json.dumps(settings, indent=2, ensure_ascii=False)}\n".encode()
-    _check_size(files)
-    return files
+    return f"{json.dumps(settings, indent=2, ensure_ascii=False)}\n".encode()
 
 
 def private_files(project: Project) -> frozenset[str]:
@@ -97,7 +129,7 @@ def private_files(project: Project) -> frozenset[str]:
 
 def _check_campaign(campaign: Campaign, project: Project) -> None:
     """Raise UsageError when the campaign cannot run where the disk is forgotten and nobody watches."""
-    _check_ledger(project.ledger)
+    check_shared_ledger(project.ledger, _CONTAINER, "the workflow has it as the secret ledger.password")
     if campaign.segment.source == "duckdb":
         raise UsageError(
             f"{campaign.name}: its segment reads files of this machine, and the container has none",
@@ -108,12 +140,7 @@ def _check_campaign(campaign: Campaign, project: Project) -> None:
             f"{campaign.name} has no guards.max_recipients, and nobody watches a workflow send",
             hint="add guards.max_recipients: more people than that, and nothing is sent",
         )
-    kinds = sorted(set(campaign.log) - {"treasure_data"})
-    if kinds:
-        raise UsageError(
-            f"{campaign.name}: its {kinds[0]} log would be lost, as the container forgets its disk",
-            hint="log to treasure_data",
-        )
+    check_logs(campaign, _CONTAINER)
 
 
 def _check_size(files: Mapping[str, bytes]) -> None:
@@ -123,20 +150,6 @@ def _check_size(files: Mapping[str, bytes]) -> None:
         raise UsageError(
             f"the project is larger than the 10 MB that TD Workflow takes, most of it {largest}",
             hint="keep long lists in Treasure Data, and leave those people out in the query",
-        )
-
-
-def _check_ledger(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgresql", "postgres"}:
-        raise UsageError(
-            "the ledger is a file, and the container forgets its disk: people would get a message twice",
-            hint="set `ledger: postgresql://user@host/database` in runner.yml",
-        )
-    if parts.password is not None or {"password", "sslpassword"} & dict(parse_qsl(parts.query)).keys():
-        raise UsageError(
-            "the ledger's address holds a password, which no file may",
-            hint="take it out of runner.yml: the workflow has it as the secret ledger.password",
         )
 
 
@@ -164,6 +177,7 @@ def _workflow(campaign: Campaign, project: Project, options: Options) -> Workflo
         commit=_commit(options.git),
         lists=tuple(sorted(private_files(project))),
         a_day=_a_day(campaign, project),
+        changes=tuple(clock_changes(schedule, options.since)) if options.since and schedule.cron else (),
     )
 
 
@@ -180,9 +194,16 @@ def _environment(campaign: Campaign, project: Project, options: Options) -> Mapp
         "PGPASSWORD": "${secret:ledger.password}",
         "TD_SESSION_ID": "${session_id}",
         "TD_ATTEMPT_ID": "${attempt_id}",
+        **{name: f"${{secret:{OPTIONAL[name]}}}" for name in _passed_on(campaign, options)},
         **({"ADA_API_URL": url} if url is not None and not is_loopback(url) else {}),
         **({"TD_SITE": site} if site is not None else {}),
     }
+
+
+def _passed_on(campaign: Campaign, options: Options) -> list[str]:
+    """Return the optional variables that the task gets: those that are set here, and what `notify` needs."""
+    wanted = options.passed_on | ({NOTIFY_URLS} if campaign.notify.get("on") else set())
+    return [name for name in OPTIONAL if name in wanted]
 
 
 def _commit(git: Git | None) -> str:

@@ -778,3 +778,19 @@ def test_an_apply_without_uvloop_runs_on_pythons_own_event_loop(plan, apply, san
 
     assert accounts(apply()) == (2, 2, 0, 0, 0)
     assert len(sandbox.accepted()) == 2
+
+
+def test_a_firing_that_the_schedule_leaves_out_is_nothing_to_do(project, sandbox, run):
+    schedule = 'schedule: {cron: "0 10 * * MON", timezone: Asia/Jakarta, exclude: [2026-11-16]}\n'
+    project.campaign(CAMPAIGN + schedule)
+    arguments = ("apply", "promo.yml", "--auto-approve", "--json", "--occurrence")
+    result = run(*arguments, "2026-11-16T03:00Z")
+    (entry,) = result.json["runs"]
+    assert (result.code, entry["run"], entry["exit_code"]) == (0, None, 0)
+    assert entry["left_out"].startswith("2026-11-16T03:00Z is left out: schedule.cron is 0 10 * * MON")
+    assert "nothing to do" in result.err
+    assert sandbox.accepted() == []
+    # A moment at which it would not fire anyway is a mistake.
+    refused = run(*arguments, "2026-11-17T03:00Z")
+    assert refused.code == 4
+    assert "does not fire" in refused.err

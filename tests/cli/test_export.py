@@ -69,6 +69,15 @@ def test_addresses_come_from_the_environment_and_keys_never_do(vip, project, run
     assert task["_env"]["TD_API_KEY"] == "${secret:td.apikey}"
 
 
+def test_keys_that_are_set_here_are_passed_on_by_name(vip, project, run, monkeypatch):
+    monkeypatch.setenv("RUNNER_FORGET_KEY", "f0" * 32)
+    monkeypatch.setenv("RUNNER_PLAN_KEY", " ")
+    assert run("export", "td-workflow", "campaigns/vip.yml", "-o", "out").code == 0
+    environment = yaml.safe_load((project.root / "out/vip.dig").read_text())["+campaign"]["_env"]
+    assert environment["RUNNER_FORGET_KEY"] == "${secret:runner.forget_key}"
+    assert "RUNNER_PLAN_KEY" not in environment
+
+
 @pytest.mark.parametrize(
     ("git", "is_told"),
     [(None, True), (Git(commit="c0", dirty=True), True), (Git(commit="c0", dirty=False), False)],

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
@@ -242,13 +243,64 @@ def test_the_same_export_gives_the_same_bytes(export):
     assert export() == export()
 
 
+def test_what_the_schedule_leaves_out_is_left_to_the_task_and_holidays_are_installed(export):
+    away = "exclude: [2026-12-24], holidays: ID, timezone"
+    files = export(VIP.replace("timezone", away, 1))
+    assert yaml.safe_load(files["vip.dig"])["schedule"]["cron>"] == "0 10 * * MON"
+    assert files["requirements.txt"].startswith("campaign-runner[holidays,postgres]==")
+    assert "\nholidays==" in files["requirements.txt"]
+    assert "`exclude` or `holidays` leave out" in files["README.md"]
+    assert "holidays" not in export()["requirements.txt"]
+
+
+def test_keys_and_channels_that_are_set_here_are_passed_on_by_their_secrets(export):
+    passed_on = frozenset({"RUNNER_FORGET_KEY", "RUNNER_PLAN_KEY"})
+    files = export(passed_on=passed_on)
+    environment = yaml.safe_load(files["vip.dig"])["+campaign"]["_env"]
+    assert environment["RUNNER_FORGET_KEY"] == "${secret:runner.forget_key}"
+    assert environment["RUNNER_PLAN_KEY"] == "${secret:runner.plan_key}"
+    assert "| `runner.plan_key` |" in files["README.md"]
+    assert "[encryption,postgres]" in files["requirements.txt"]
+    assert "\ncryptography==" in files["requirements.txt"]
+    # A workflow fails that refers to a secret it has not.
+    assert not {name for name in environment if "NOTIFY" in name}
+    assert "runner." not in export()["vip.dig"].replace("runner export", "")
+
+
+@pytest.mark.parametrize("where", ["campaign", "project"])
+def test_a_campaign_that_tells_people_gets_their_addresses(export, where):
+    notify = "notify: {on: [failed]}\n"
+    files = export(VIP + notify) if where == "campaign" else export(runner_yml=f"{RUNNER_YML}{notify}")
+    environment = yaml.safe_load(files["vip.dig"])["+campaign"]["_env"]
+    assert environment["RUNNER_NOTIFY_URLS"] == "${secret:runner.notify_urls}"
+    assert "| `runner.notify_urls` |" in files["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "cron", "days"),
+    [
+        ("Asia/Jakarta", "* * * * *", []),
+        ("Europe/Berlin", "0 10 * * *", []),
+        ("Europe/Berlin", "30 2 * * *", ["2027-03-28", "2027-10-31", "2028-03-26", "2028-10-29"]),
+        ("Europe/Berlin", "30 2 * * MON", []),
+    ],
+)
+def test_the_readme_says_when_clocks_change_while_the_campaign_fires(export, zone, cron, days):
+    text = VIP.replace("0 10 * * MON", cron).replace("Asia/Jakarta", zone)
+    readme = export(text, since=datetime(2026, 11, 25, 12, tzinfo=timezone.utc))["README.md"]
+    assert re.findall(r"20\d\d-\d\d-\d\d", readme) == days
+    assert ("runner calendar" in readme) == bool(days)
+
+
 def test_no_file_holds_a_secret(export, monkeypatch):
     secrets = {"TD_API_KEY": f"1/{'a' * 40}", "ADA_API_KEY": "kkk.kkk.kkk", "PGPASSWORD": "hunter2hunter2"}
+    secrets |= {name: f"{name.lower()}-hunter2" for name in td_workflow.OPTIONAL}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
-    for text in export().values():
+    files = export(passed_on=frozenset(td_workflow.OPTIONAL))
+    for text in files.values():
         assert not [value for value in secrets.values() if value in text]
-    environment = yaml.safe_load(export()["vip.dig"])["+campaign"]["_env"]
+    environment = yaml.safe_load(files["vip.dig"])["+campaign"]["_env"]
     assert all(environment[name].startswith(SECRET) for name in secrets)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
 
@@ -173,3 +173,17 @@ def test_a_scheduled_attempt_sends_for_the_moment_of_its_session(workflow, place
     code, err = workflow.run(EVERY_MINUTE, params=None, session_time=moment.isoformat())
     assert code == 0, err
     assert len(ada.accepted()) == 3
+
+
+def test_a_session_that_the_schedule_leaves_out_is_green_and_sends_nothing(workflow, places):
+    _, ada = places
+    moment = datetime.now(timezone.utc).replace(second=0, microsecond=0)
+    day = (moment + timedelta(hours=7)).date()
+    code, err = workflow.run(
+        EVERY_MINUTE.replace("timezone:", f"exclude: [{day}], timezone:"),
+        params=None,
+        session_time=moment.isoformat(),
+    )
+    assert code == 0, err
+    assert "nothing to do" in err
+    assert ada.accepted() == []
