@@ -7,7 +7,6 @@ the caller's, so that machines whose clocks differ still keep one pace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 from runner.ledger import sql_rows as rows
 from runner.ledger.store import Store
@@ -79,4 +78,10 @@ class SenderPaces:
         return rows.pace(found)
 
     def _keep(self, sender: str, state: PaceState) -> None:
-        self._store.run("set_pace", {"sender": sender, **asdict(state)})
+        pace = {
+            "tat": state.tat,
+            "seen_at": state.seen_at,
+            "widest": state.widest,
+            "widest_until": state.widest_until,
+        }
+        self._store.run("set_pace", {"sender": sender, **pace})

@@ -65,6 +65,12 @@ _WEIGHTS = {
 }
 
 
+#: How many passing answers come first: in a world of mishaps, and on a calm day.
+_PASSING_COUNTS = (0, 1, 2, 4)
+_TROUBLED = (80, 12, 6, 2)
+_CALM = (96, 2, 1, 1)
+
+
 @dataclass(kw_only=True)
 class Fate:
     """What the provider does with one person's messages: passing answers first, then the end."""
@@ -103,12 +109,13 @@ class Arrival:
 
 @dataclass
 class Door:
-    """The provider. `now` is the world's true time; `latency` is in seconds."""
+    """The provider. `now` is the world's true time; `latency` is in seconds; `calm` tells of its day."""
 
     seed: int
     now: Callable[[], float]
     latency: float = 0.3
     storms: list[Storm] = field(default_factory=list)
+    calm: bool = False
     arrivals: list[Arrival] = field(default_factory=list)
     #: How often the provider asked everybody to wait WAIT seconds.
     waits: int = 0
@@ -119,7 +126,7 @@ class Door:
         """Return what the provider does with this delivery; the seed and the delivery alone decide."""
         if tag not in self._fates:
             chance = self._chance[tag] = random.Random(f"{self.seed}/{tag}")
-            count = chance.choices([0, 1, 2, 4], [80, 12, 6, 2])[0]
+            count = chance.choices(_PASSING_COUNTS, _CALM if self.calm else _TROUBLED)[0]
             passing = chance.choices(["429", "429 wait", "503", "never left"], k=count)
             end = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
             self._fates[tag] = Fate(passing=passing, end=end)

@@ -41,7 +41,10 @@ CANARY = Canary(size=3, wait=timedelta(seconds=90), max_failed=Limit(share=1.0))
 
 
 class World:
-    """One seed's world; an `undisturbed` one has no mishaps, and the same fates."""
+    """One seed's world; an `undisturbed` one has no mishaps, and the same fates.
+
+    With a number of `people` it is one campaign on a calm day: for size.
+    """
 
     def __init__(
         self, seed: int, folder: Path, *, people: int | None = None, undisturbed: bool = False
@@ -55,7 +58,7 @@ class World:
         outage = people is None and events.random() < OUTAGES
         if outage:
             self.people, self.max_in_flight = PEOPLE_OF_AN_OUTAGE, events.choice([1, 3, 8])
-        self.commit_seconds = chance.choice([0.0005, 0.002, 0.004])
+        self.commit_seconds = chance.choice([0.0005, 0.002, 0.004]) if people is None else 0.0
         mishaps = drawn(chance, self.people)
         if outage:
             mishaps = with_outage(events, mishaps, self.people)
@@ -69,7 +72,9 @@ class World:
         self.mishaps = Mishaps() if undisturbed else mishaps
         if not self.is_one_machine:
             self.mishaps.jump = (0.0, 0.0)
-        self.door = Door(seed, self.now, chance.uniform(0.02, 1.5), self.mishaps.storms)
+        self.door = Door(
+            seed, self.now, chance.uniform(0.02, 1.5), self.mishaps.storms, calm=people is not None
+        )
         self.plans = [self._plan("promo", 0)]
         self.tables = {"promo": self._table("promo", 0)}
         if second and people is None:
