@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,14 +18,16 @@ from typing import Any, Protocol
 from runner.campaign import Canary
 from runner.canary import Trial, Verdict, read_trial, wait_for_canary
 from runner.checking import Comparison, Today, compare, failed
-from runner.delivery import FORGOTTEN, Delivery, DeliveryKey, State
+from runner.delivery import EXPIRED, FORGOTTEN, Delivery, DeliveryKey
 from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
 from runner.halting import Halt, Pause, Stop, StopCause
 from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken, lock_name
 from runner.ledger.journal import GroupCommit, LedgerThread
+from runner.open_hours import OpenHours
+from runner.pending import Pending
 from runner.plan import Plan
-from runner.recipients import count_among, read_deliveries
+from runner.recipients import count_among
 from runner.sending import (
     Carrier,
     Equipment,
@@ -39,7 +41,7 @@ from runner.sending import (
 )
 
 #: The rules by which a gate of ours refuses a delivery at send time.
-GATE_RULES = ("suppressed", "opted_out", "frequency_cap", FORGOTTEN)
+GATE_RULES = ("suppressed", "opted_out", "frequency_cap", FORGOTTEN, EXPIRED)
 _PLAN_AGAIN = "look at what was refused, then plan again: those who are left get a plan of their own"
 #: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
@@ -74,7 +76,7 @@ class Apply:
     """What an apply works with.
 
     `today` is asked under the lock; `tables` holds the plan's two tables; `rate` is the sender's, in messages
-    a second (None: unlimited); a `rehearsal` does not wait for times.
+    a second (None: unlimited); a `rehearsal` does not wait for times. `hours` is None where no window holds.
     """
 
     plan: Plan
@@ -89,6 +91,7 @@ class Apply:
     today: Callable[[int], Awaitable[Today]]
     gate: Callable[[Delivery], str | None]
     rate: float | None
+    hours: OpenHours | None = None
     rehearsal: bool = False
 
 
@@ -140,7 +143,10 @@ async def _nothing_left(apply: Apply) -> Report:
 
 async def _compare(apply: Apply, tally: Tally) -> None:
     moved = await apply.ledger.call(lambda ledger: _moved(ledger, apply))
-    comparisons = compare(apply.plan, await apply.today(moved), rehearsal=apply.rehearsal)
+    today = await apply.today(moved)
+    if apply.hours is not None:
+        today = replace(today, people=await _pending(apply).all_people())
+    comparisons = compare(apply.plan, today, rehearsal=apply.rehearsal)
     comparisons += [await _stop_comparison(apply), *_guard_comparisons(apply, tally)]
     comparisons += await _canary_comparisons(apply)
     apply.watcher.compared(comparisons)
@@ -204,16 +210,31 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
 
 async def _send(apply: Apply, equipment: Equipment, tally: Tally) -> None:
     """Send what is pending; with a canary its first part alone, and the rest once that has passed."""
-    head: list[Delivery] = []
+    pending, had_their_turn = _pending(apply), frozenset[DeliveryKey]()
     canary = _canary(apply)
     if canary is not None:
-        trial = await _trial(apply, canary)
-        head = await _first(_pending(apply), trial.missing, apply.gate)
-        await send_all(_one_batch(head), tally, equipment)
+        had_their_turn = await _send_canary(apply, canary, pending, equipment, tally)
         await wait_for_canary(lambda: _trial(apply, canary), apply.clock, apply.halt, apply.watcher.paused)
-    if not apply.halt.is_pulled:
-        had_their_turn = frozenset(delivery.key for delivery in head)
-        await send_all(_pending(apply, but=had_their_turn), tally, equipment)
+    goes_on = not apply.halt.is_pulled
+    while goes_on:
+        await send_all(pending.batches(but=had_their_turn), tally, equipment)
+        goes_on = await pending.come_again()
+
+
+async def _send_canary(
+    apply: Apply, canary: Canary, pending: Pending, equipment: Equipment, tally: Tally
+) -> frozenset[DeliveryKey]:
+    """Send what is missing of the canary, in as many rounds as that takes; return who had their turn."""
+    missing, had_their_turn = (await _trial(apply, canary)).missing, frozenset[DeliveryKey]()
+    while missing > 0:
+        head = await _first(pending.batches(but=had_their_turn), missing, equipment.gate)
+        await send_all(_one_batch(head), tally, equipment)
+        put_off = pending.take_put_off()
+        had_their_turn |= {delivery.key for delivery in head if delivery.key not in put_off}
+        missing -= sum(equipment.gate(delivery) is None and delivery.key not in put_off for delivery in head)
+        if missing > 0 and not await pending.come_again():
+            break
+    return had_their_turn
 
 
 def _canary(apply: Apply) -> Canary | None:
@@ -289,28 +310,31 @@ def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipm
         limits=apply.limits,
         on_event=lambda event: apply.watcher.happened(event, tally),
         on_pause=apply.watcher.paused,
-        gate=apply.gate,
+        gate=apply.gate if apply.limits.deadline is None else partial(_gate, apply),
+        hours=apply.hours,
     )
 
 
-async def _pending(
-    apply: Apply, *, but: frozenset[DeliveryKey] = frozenset()
-) -> AsyncGenerator[list[Delivery], None]:
-    """Yield the plan's deliveries that have no account yet: the others were sent by an earlier run.
-
-    `but` are those that have had their turn in this one.
-    """
-    plan = apply.plan
-    batches: Iterator[list[Delivery]] = read_deliveries(apply.tables, plan)
-    for batch in batches:
-        states = await apply.ledger.call(partial(_states, plan=plan, batch=batch))
-        is_open = [each for each in batch if states.get(each.key.phone, State.RETRY) is State.RETRY]
-        yield [each for each in is_open if each.key not in but] if but else is_open
+def _gate(apply: Apply, delivery: Delivery) -> str | None:
+    return EXPIRED if _is_over(apply) else apply.gate(delivery)
 
 
-def _states(ledger: Ledger, *, plan: Plan, batch: Sequence[Delivery]) -> dict[str, State]:
-    phones = [delivery.key.phone for delivery in batch]
-    return ledger.states(plan.campaign, plan.occurrence, phones)
+def _is_over(apply: Apply) -> bool:
+    """Tell whether it is too late for everybody who has not got the message."""
+    return apply.limits.deadline is not None and apply.clock.now() >= apply.limits.deadline
+
+
+def _pending(apply: Apply) -> Pending:
+    return Pending(
+        plan=apply.plan,
+        tables=apply.tables,
+        ledger=apply.ledger,
+        clock=apply.clock,
+        halt=apply.halt,
+        hours=apply.hours,
+        is_over=partial(_is_over, apply),
+        on_pause=apply.watcher.paused,
+    )
 
 
 async def _tally(apply: Apply) -> Tally:

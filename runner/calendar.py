@@ -16,7 +16,8 @@ from enum import Enum
 from runner.campaign import Campaign
 from runner.plan import sending_seconds
 from runner.project import ProviderSettings
-from runner.schedule import closes_at, firings, in_zone, opens_at
+from runner.schedule import firings, in_zone
+from runner.window import opens_at, span_at
 
 _HOUR = timedelta(hours=1)
 #: What counts as the same number of messages still to go, as a share.
@@ -158,7 +159,7 @@ def _coming(
                 campaign=campaign,
                 occurrence=firing.occurrence,
                 at=at,
-                starts_at=opens_at(schedule.window, schedule.zone or "UTC", at),
+                starts_at=opens_at(schedule.window, _zones(campaign), at) or at,
                 sender=provider.sender,
                 rate=provider.rate.per_second,
                 messages=size.messages if size else None,
@@ -224,8 +225,12 @@ def _spans(jobs: Sequence[_Job], until: datetime) -> Iterator[_Span]:
 
 
 def _is_open(coming: Coming, now: datetime) -> bool:
-    schedule = coming.campaign.schedule
-    return opens_at(schedule.window, schedule.zone or "UTC", now) == now
+    return opens_at(coming.campaign.schedule.window, _zones(coming.campaign), now) == now
+
+
+def _zones(campaign: Campaign) -> tuple[str]:
+    """Return whose hours a window is taken to mean: nobody knows yet where the people are."""
+    return (campaign.schedule.zone or "UTC",)
 
 
 def _changes(
@@ -236,10 +241,9 @@ def _changes(
     if arriving:
         yield arriving[0].coming.starts_at
     for jobs in waiting.values():
-        schedule = jobs[0].coming.campaign.schedule
-        zone = schedule.zone or "UTC"
-        edges = (closes_at(schedule.window, zone, now), opens_at(schedule.window, zone, now))
-        yield from (edge for edge in edges if edge is not None and edge > now)
+        campaign = jobs[0].coming.campaign
+        if campaign.schedule.window is not None:
+            yield span_at(campaign.schedule.window, _zones(campaign), now).end
 
 
 def _sent(going: Sequence[_Job], rate: float, now: datetime, then: datetime) -> _Span:

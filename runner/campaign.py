@@ -85,6 +85,7 @@ class RecipientColumns:
     """Which columns of the segment say who a row is, at which phone, and whether they agreed.
 
     `region` is an ISO 3166 code such as `ID`: the country of numbers written without a country code.
+    `timezone` is the column with the person's zone; without one the number tells the zones.
     """
 
     id: str
@@ -92,6 +93,7 @@ class RecipientColumns:
     consent: str
     region: str | None = None
     phone_style: PhoneStyle | None = None
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

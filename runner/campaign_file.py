@@ -169,6 +169,7 @@ def _recipient(document: Document) -> RecipientColumns:
         consent=document["consent"],
         region=document.get("region"),
         phone_style=None if style is None else PhoneStyle(style),
+        timezone=document.get("timezone"),
     )
 
 

@@ -6,16 +6,19 @@ Every comparison is made and shown, also when an earlier one has failed; any tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
 from runner.campaign import Campaign
 from runner.errors import RunnerError
 from runner.plan import Plan, PlannedTemplate, digest_of
+from runner.plan_times import closing_words
 from runner.planning import planned_template
 from runner.project import ProviderSettings
-from runner.schedule import in_zone, opens_at
+from runner.recipients import split_zones
+from runner.schedule import OnWindowClose, Schedule, in_zone
 from runner.template import Template
+from runner.zone_forecast import Forecast, ZoneForecast, forecast_zones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +36,9 @@ class Today:
     """The world an apply finds: the campaign file, the templates and the sender of now, and the time (UTC).
 
     `campaign` and a template are an error where they could not be loaded. `templates` are by the name of
-    their variant, None in a plan without variants. `moved` is how many of the plan's
-    people have got an account under another plan since, `forgotten` how many have been forgotten.
+    their variant, None in a plan without variants. `moved` is how many of the plan's people have got an
+    account under another plan since, `forgotten` how many have been forgotten. `people` is how many of those
+    who are left are in each set of time zones (names, joined), where a window holds.
     """
 
     now: datetime
@@ -44,6 +48,7 @@ class Today:
     provider_is_local: bool
     moved: int
     forgotten: int = 0
+    people: Mapping[str, int] = field(default_factory=dict)
 
 
 def compare(plan: Plan, today: Today, *, rehearsal: bool) -> list[Comparison]:
@@ -136,19 +141,53 @@ def _due(plan: Plan, now: datetime) -> Comparison:
 
 
 def _window(plan: Plan, today: Today) -> list[Comparison]:
-    if isinstance(today.campaign, RunnerError) or today.campaign.schedule.window is None:
+    """Compare with the windows of those who are left: one is open, and all of them are in time, or not."""
+    if isinstance(today.campaign, RunnerError):
         return []
-    schedule = today.campaign.schedule
+    schedule, window = today.campaign.schedule, today.campaign.schedule.window
+    if (str(window) if window else None) != plan.window:
+        found = f"planned for {plan.window or 'any hour'}, now it is {window or 'any hour'}"
+        remedy = f"runner plan {plan.campaign_path}"
+        return [Comparison(what="window", holds=False, found=found, remedy=remedy)]
+    if window is None:
+        return []
     start = max(today.now, plan.due_at or today.now)
-    opening = opens_at(schedule.window, schedule.zone or "UTC", start)
-    return [
-        Comparison(
-            what="window",
-            holds=opening == start,
-            found=f"{schedule.window} {schedule.zone or 'UTC'}",
-            remedy=f"apply again from {_both(opening, schedule.zone)}",
-        )
-    ]
+    if plan.deadline is not None and start >= plan.deadline:
+        found = f"too late since {_both(plan.deadline, plan.zone)}: nobody gets it, and it is recorded so"
+        return [Comparison(what="window", holds=True, found=found)]
+    people = {split_zones(zones): count for zones, count in today.people.items()}
+    forecast = forecast_zones(people, window=window, rate=plan.rate, start=start)
+    first = min((zone for zone in forecast.zones if zone.opens_at), key=_opening, default=None)
+    return [_opened(schedule, forecast, first, start, plan.expires_at)]
+
+
+def _opening(zone: ZoneForecast) -> datetime:
+    return zone.opens_at or datetime.max.replace(tzinfo=timezone.utc)
+
+
+def _opened(
+    schedule: Schedule,
+    forecast: Forecast,
+    first: ZoneForecast | None,
+    start: datetime,
+    expires_at: datetime,
+) -> Comparison:
+    what, said = "window", f"{schedule.window} in each person's time zone"
+    if first is None or first.opens_at is None:
+        remedy = "plan again, with a wider window or a column for the time zones"
+        return Comparison(what=what, holds=not forecast.zones, found=f"{said}: it never opens", remedy=remedy)
+    opening = _both(first.opens_at, first.zones[0])
+    if first.opens_at > start and schedule.on_window_close is OnWindowClose.STOP:
+        found, remedy = f"{said}, closed for everybody", f"apply again from {opening}"
+        return Comparison(what=what, holds=False, found=found, remedy=remedy)
+    now_open = sum(zone.people for zone in forecast.zones if zone.opens_at == start)
+    everybody = sum(zone.people for zone in forecast.zones)
+    parts = [f"{said}, open for {now_open:,} of {everybody:,} people"]
+    parts += [f"the first opens {opening}, and apply waits"] if first.opens_at > start else []
+    parts += [closing_words(forecast.closing, schedule)] if forecast.closing else []
+    if any(zone.last_at is None or zone.last_at >= expires_at for zone in forecast.zones):
+        parts.append("the plan is too old before the last message goes: a new plan takes who is left then")
+    return Comparison(what=what, holds=True, found="; ".join(parts))
 
 
 def _both(moment: datetime, zone: str | None) -> str:

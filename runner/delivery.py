@@ -7,6 +7,8 @@ from enum import Enum
 
 #: The gate, and the rule, by which a person who was forgotten is never messaged again.
 FORGOTTEN = "forgotten"
+#: The rule by which nobody gets a message that has become stale (`schedule.expire_after`).
+EXPIRED = "expired"
 #: What a number begins with that stands in the place of a forgotten person's phone; no phone does.
 _NOBODY = "-"
 #: Above every number that the ledger gives to a delivery: what replaces a phone before that is known.
@@ -110,12 +112,14 @@ class Delivery:
     """A message and its identity. `recipient_id` is the campaign's own key for the person, as text.
 
     `variant` is that of the campaign whose message it is, None in a campaign without.
+    `zones` are the names of the time zones that the person may be in, joined; empty where no window holds.
     """
 
     key: DeliveryKey
     recipient_id: str
     message: Message
     variant: str | None = None
+    zones: str = ""
 
 
 def is_forgotten(phone: str) -> bool:

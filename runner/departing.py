@@ -130,10 +130,6 @@ class Pace:
         departure.set_out_at = max(departure.slot, earliest) - self._shortest_way()
         await self._sleep_until(departure.set_out_at)
 
-    def leaves_at(self, departure: Departure) -> float:
-        """Return when a message is to leave, in epoch seconds."""
-        return departure.slot + self._ahead()
-
     def left(self, departure: Departure, at: float) -> None:
         """Note that a message left at `at` (epoch seconds)."""
         departure.leave(at - self._ahead())

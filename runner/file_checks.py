@@ -18,9 +18,9 @@ from runner.problem_words import (
     names_secret,
     show_path,
 )
-from runner.schedule import Window
 from runner.schema_check import schema_problems
 from runner.strict_yaml import Source, place_of
+from runner.window import Window
 
 _FROM_ENVIRONMENT = "secrets come from the environment only; if it was ever committed, have it replaced"
 # Of the machine, not of the world: they mean something else elsewhere.

@@ -33,6 +33,7 @@ class PauseCause(Enum):
 
     PROVIDER = "provider"
     CANARY = "canary"
+    WINDOW = "window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

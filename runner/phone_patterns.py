@@ -45,7 +45,8 @@ _OTHER_TYPES = (
 class NumberingPlan:
     """What the metadata says of one region; patterns are of national numbers, in syntax Python and RE2 share.
 
-    `mobile` covers what libphonenumber calls MOBILE and FIXED_LINE_OR_MOBILE; `other` all other types.
+    `mobile` covers what libphonenumber calls MOBILE and FIXED_LINE_OR_MOBILE; `other` all other types;
+    `fixed` what it calls FIXED_LINE and FIXED_LINE_OR_MOBILE.
     `lengths` are the possible lengths of a national number. `prefix` is what may stand before it when dialled
     within the country, `transform` what the match becomes; `exit_prefix` is dialled before foreign numbers.
     """
@@ -55,6 +56,7 @@ class NumberingPlan:
     general: str
     mobile: str | None
     other: str | None
+    fixed: str | None
     leading: str | None
     lengths: tuple[int, ...]
     prefix: str | None
@@ -100,6 +102,7 @@ def _plan(metadata: PhoneMetadata | None) -> NumberingPlan | None:
         general=_pattern(general) or "",
         mobile=fixed if same else _pattern(metadata.mobile),
         other="|".join(other for other in others if other) or None,
+        fixed=fixed,
         leading=metadata.leading_digits,
         lengths=tuple(general.possible_length),
         prefix=metadata.national_prefix_for_parsing or None,
@@ -167,6 +170,22 @@ def _kind_cases(number: str, plan: NumberingPlan) -> list[tuple[str, str]]:
         valid = f"{_is(number, plan, plan.general)} AND {_is(number, plan, plan.other)}"
         cases.append((valid, str(VALID)))
     return cases
+
+
+def fixed_or_mobile_sql(number: str, code: int) -> str:
+    """Tell whether a mobile (`kind_sql`) known to start with `code` could be a fixed line as well."""
+    cases = []
+    for plan in plans_of_code(code):
+        if plan.mobile is None:
+            continue
+        own = "TRUE" if plan.mobile == plan.fixed else "FALSE"
+        if plan.fixed is not None and plan.mobile != plan.fixed:
+            own = _is(number, plan, plan.fixed)
+        is_here = _is(number, plan, plan.mobile)
+        if plan.leading is not None:
+            is_here = f"regexp_matches({number}, {_start(plan, plan.leading)})"
+        cases.append(f"WHEN {is_here} THEN {own}")
+    return f"CASE {' '.join(cases)} ELSE FALSE END"
 
 
 def _case(cases: Sequence[tuple[str, str]]) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from runner.typed_json import read_typed
+from runner.zone_forecast import ZoneForecast
 
 #: The format of plan.json; a plan of another format is refused.
 PLAN_FORMAT = 1
@@ -26,6 +28,8 @@ REASONS = (
     "suppressed",
     "opted_out",
     "frequency_cap",
+    "bad_timezone",
+    "no_window",
     "duplicate_phone",
     "bad_variable",
 )
@@ -40,6 +44,8 @@ _CIRCUMSTANCES = (
     "rate",
     "starts_at",
     "ends_at",
+    "forecast",
+    "deadline",
     "created_at",
     "expires_at",
     "git",
@@ -120,7 +126,8 @@ class Plan:
     """Everything of a plan but the people, who are in its recipients and rejections tables.
 
     Counts are rows; `rows = to_send + already_sent + sum(rejected.values())`. Times are aware, UTC: the first
-    message may go at `starts_at`, the last goes at `ends_at`. `rate` is messages a second (None: unlimited).
+    message may go at `starts_at`, the last goes at `ends_at`, as `forecast` says for each set of time zones
+    (none without a window); after `deadline` none goes. `rate` is messages a second (None: unlimited).
     `facts` is what the source says of itself (its job, a population), `parameters` what `--param` gave.
     `template` is None in a plan with `variants`, each of which has its own.
     `generation` is the ledger's for this occurrence when the plan was made. `files` maps the plan's tables to
@@ -152,6 +159,8 @@ class Plan:
     window: str | None
     starts_at: datetime
     ends_at: datetime
+    forecast: tuple[ZoneForecast, ...]
+    deadline: datetime | None
     generation: int
     files: Mapping[str, str]
     created_at: datetime
@@ -226,7 +235,7 @@ def is_genuine(plan: Plan) -> bool:
 def is_sound(plan: Plan) -> bool:
     """Tell whether names, counts, times and rate can be a plan's: whoever seals a file may seal nonsense."""
     counts = (plan.rows, plan.to_send, plan.already_sent, plan.generation, *plan.rejected.values())
-    times = (plan.starts_at, plan.ends_at, plan.created_at, plan.expires_at, plan.due_at or plan.starts_at)
+    times = [plan.starts_at, plan.ends_at, plan.created_at, plan.expires_at, *_optional_times(plan)]
     return (
         _CAMPAIGN.fullmatch(plan.campaign) is not None
         and _OCCURRENCE.fullmatch(plan.occurrence) is not None
@@ -245,6 +254,11 @@ def _has_messages(plan: Plan) -> bool:
     is_either = (plan.template is None) == bool(plan.variants)
     named = all(_CAMPAIGN.fullmatch(name) for name in names)
     return is_either and named and len(names) == len(counts) and all(0 <= count <= _MOST for count in counts)
+
+
+def _optional_times(plan: Plan) -> Iterator[datetime]:
+    groups = ((group.opens_at, group.closes_at, group.last_at) for group in plan.forecast)
+    yield from (at for at in (plan.due_at, plan.deadline, *chain(*groups)) if at is not None)
 
 
 def digest_of(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -172,7 +172,8 @@ def _parse(path: Path, archive: zipfile.ZipFile) -> Plan:
 
 
 def _is_sound(plan: Plan) -> bool:
-    return plans.is_sound(plan) and (plan.zone is None or zone_exists(plan.zone))
+    zones = {plan.zone, *(zone for group in plan.forecast for zone in group.zones)} - {None}
+    return plans.is_sound(plan) and all(zone_exists(zone) for zone in zones if zone)
 
 
 def _edited(path: Path, member: str) -> PlanFileError:

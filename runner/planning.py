@@ -24,15 +24,20 @@ from runner.plan import (
     PlannedVariant,
     digest_of,
     sealed,
-    sending_seconds,
 )
+from runner.plan_times import Times, time_notes, times_of
 from runner.project import ProviderSettings
+from runner.recipients import people_by_zones
 from runner.rendering import RenderedColumns, compile_messages, each_its_own
 from runner.sampling import samples
-from runner.schedule import Firing, firing_at, next_firing, opens_at
+from runner.schedule import Firing, firing_at, next_firing
 from runner.screening import READ_PHONE, Lists, Screened
 from runner.template import Template
 from runner.template_check import checked_templates
+from runner.zone_forecast import Zones
+from runner.zone_gate import Hours
+
+_A_DAY = timedelta(days=1)
 
 
 class Fetched(Protocol):
@@ -132,9 +137,15 @@ def make_plan(
         column_types=fetched.column_types,
         message=each_its_own(campaign, messages, READ_PHONE),
         lists=_lists(campaign, firing.occurrence, ledger, circumstances),
+        hours=_hours(campaign, firing, circumstances),
     )
     draft = _Draft(campaign, chosen, firing, fetched, messages, screened, provider, circumstances)
     return sealed(_plan(draft, generation=generation, provider_is_local=provider_is_local))
+
+
+def _hours(campaign: Campaign, firing: Firing, circumstances: Circumstances) -> Hours | None:
+    window, now = campaign.schedule.window, circumstances.now
+    return None if window is None else Hours(window=window, start=max(now, firing.due_at or now))
 
 
 def _firing(campaign: Campaign, circumstances: Circumstances) -> Firing:
@@ -164,7 +175,7 @@ class _Draft(NamedTuple):
 
 def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
     campaign, templates, firing, fetched, messages, screened, provider, circumstances = draft
-    starts_at, ends_at = _times(draft)
+    times = _times(draft)
     window = campaign.schedule.window
     return Plan(
         campaign=campaign.name,
@@ -188,16 +199,18 @@ def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
         rejected=screened.rejected,
         samples=samples(screened, campaign.messages, templates, messages),
         guards=_check_guards(campaign.guards, fetched.rows, screened),
-        notes=(*fetched.notes, *_notes(campaign, fetched.rows, screened, ends_at)),
+        notes=(*fetched.notes, *_notes(campaign, fetched.rows, screened, times, circumstances.now)),
         due_at=firing.due_at,
         zone=campaign.schedule.zone,
         window=str(window) if window else None,
-        starts_at=starts_at,
-        ends_at=ends_at,
+        starts_at=times.starts_at,
+        ends_at=times.ends_at,
+        forecast=times.zones,
+        deadline=times.deadline,
         generation=generation,
         files={name: plan_file.sha256_of_file(screened.folder / name) for name in plan_file.TABLES},
         created_at=circumstances.now,
-        expires_at=starts_at + circumstances.expires_after,
+        expires_at=_expiry(times, circumstances.expires_after),
         git=circumstances.git,
         versions=circumstances.versions,
     )
@@ -218,18 +231,24 @@ def _variants(draft: _Draft) -> tuple[PlannedVariant, ...]:
     )
 
 
-def _times(draft: _Draft) -> tuple[datetime, datetime]:
-    """Return when the first message may go, and when the last one goes at the sender's rate."""
-    schedule, now = draft.campaign.schedule, draft.circumstances.now
-    starts_at = opens_at(schedule.window, schedule.zone or "UTC", max(now, draft.firing.due_at or now))
-    seconds = sending_seconds(draft.screened.to_send, draft.provider.rate.per_second)
-    return starts_at, starts_at + timedelta(seconds=seconds)
+def _times(draft: _Draft) -> Times:
+    schedule, screened = draft.campaign.schedule, draft.screened
+    people: dict[Zones, int] = {(): screened.to_send}
+    if schedule.window is not None:
+        people = people_by_zones(screened.folder)
+    now, due_at, rate = draft.circumstances.now, draft.firing.due_at, draft.provider.rate.per_second
+    return times_of(schedule, people, now=now, due_at=due_at, rate=rate)
+
+
+def _expiry(times: Times, after: timedelta) -> datetime:
+    """Return when the plan is too old to apply: a run of several days is not to outlive it on its way."""
+    return max(times.starts_at + after, times.ends_at + min(after, _A_DAY))
 
 
 def wanted_columns(campaign: Campaign) -> list[str]:
     """Return the columns the campaign needs of its segment, each once, in the order of first use."""
     recipient = campaign.recipient
-    columns: list[str | None] = [recipient.id, recipient.phone, recipient.consent]
+    columns: list[str | None] = [recipient.id, recipient.phone, recipient.consent, recipient.timezone]
     for message in campaign.messages:
         columns += _columns_of(message)
     return list(dict.fromkeys(column for column in columns if column is not None))
@@ -315,12 +334,9 @@ def _canary_check(canary: Canary, to_send: int) -> GuardCheck:
     )
 
 
-def _notes(campaign: Campaign, rows: int, screened: Screened, ends_at: datetime) -> tuple[str, ...]:
+def _notes(campaign: Campaign, rows: int, screened: Screened, times: Times, now: datetime) -> tuple[str, ...]:
     """Say what a reader of the plan should not have to find out alone."""
-    notes = list(screened.notes)
-    schedule = campaign.schedule
-    if opens_at(schedule.window, schedule.zone or "UTC", ends_at) != ends_at:
-        notes.append("the window closes before the last message: apply stops then, and goes on next time")
+    notes = [*screened.notes, *time_notes(campaign.schedule, times, now)]
     if rows == 0:
         notes.append("the segment query returned no rows")
     elif screened.to_send == 0 and screened.already_sent == 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.schedule import Window
+from runner.window import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage
 from runner.errors import PlanFileError
+from runner.number_zones import BETWEEN
 from runner.plan import Plan, PlannedTemplate
 from runner.plan_file import RECIPIENTS
 
@@ -17,14 +18,33 @@ from runner.plan_file import RECIPIENTS
 BATCH = 1000
 
 
-def read_deliveries(tables: Path, plan: Plan) -> Iterator[list[Delivery]]:
-    """Yield the plan's deliveries from the folder `tables`, in the order of the segment's rows."""
+def read_deliveries(
+    tables: Path, plan: Plan, zones: Collection[str] | None = None
+) -> Iterator[list[Delivery]]:
+    """Yield the plan's deliveries from the folder `tables`, in the order of the segment's rows.
+
+    With `zones` those of people in these time zones alone; the batches that have none are empty then.
+    """
+    forms = {variant: _form(plan, variant, template) for variant, template in plan.templates.items()}
+    for batch in _batches(tables, None, zones):
+        yield [_delivery(row, plan, forms[row["variant"]]) for row in batch.to_pylist()]
+
+
+def read_phones(tables: Path, zones: Collection[str]) -> Iterator[list[tuple[str, str]]]:
+    """Yield the phones, and the zones, of the people in these time zones, in bounded batches."""
+    for batch in _batches(tables, ["phone", "zones"], zones):
+        yield [(row["phone"], row["zones"]) for row in batch.to_pylist()]
+
+
+def _batches(tables: Path, columns: list[str] | None, zones: Collection[str] | None) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    forms = {variant: _form(plan, variant, template) for variant, template in plan.templates.items()}
+    wanted = None if zones is None else pa.array(sorted(zones), pa.string())
     with pq.ParquetFile(tables / RECIPIENTS) as file:
-        for batch in file.iter_batches(batch_size=BATCH):
-            yield [_delivery(row, plan, forms[row["variant"]]) for row in batch.to_pylist()]
+        for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+            yield batch if wanted is None else batch.filter(pc.is_in(batch.column("zones"), value_set=wanted))
 
 
 def check_recipients(tables: Path, plan: Plan) -> None:
@@ -37,7 +57,7 @@ def check_recipients(tables: Path, plan: Plan) -> None:
     import pyarrow.parquet as pq
 
     texts = pa.list_(pa.string())
-    wanted = dict.fromkeys(("recipient_id", "phone", "media", "variant"), pa.string())
+    wanted = dict.fromkeys(("recipient_id", "phone", "media", "variant", "zones"), pa.string())
     wanted |= dict.fromkeys(("body", "header", "buttons"), texts)
     try:
         with pq.ParquetFile(tables / RECIPIENTS) as file:
@@ -52,6 +72,9 @@ def check_recipients(tables: Path, plan: Plan) -> None:
     planned = planned or {None: plan.to_send}
     if _shares(tables) != {name: count for name, count in planned.items() if count}:
         raise _no_recipients(plan, "gives people other variants than the plan says")
+    forecast = {group.zones: group.people for group in plan.forecast}
+    if plan.window is not None and people_by_zones(tables) != forecast:
+        raise _no_recipients(plan, "has people in other time zones than the plan says")
 
 
 def _shares(tables: Path) -> dict[str | None, int]:
@@ -89,6 +112,25 @@ def count_among(tables: Path, phones: Iterable[list[str]]) -> int:
     return count
 
 
+def people_by_zones(tables: Path) -> dict[tuple[str, ...], int]:
+    """Return how many of the plan's recipients are in each set of time zones; in none without a window."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    counts: dict[tuple[str, ...], int] = {}
+    with pq.ParquetFile(tables / RECIPIENTS) as file:
+        for batch in file.iter_batches(batch_size=100 * BATCH, columns=["zones"]):
+            for entry in pc.value_counts(batch.column("zones")).to_pylist():
+                zones = split_zones(entry["values"])
+                counts[zones] = counts.get(zones, 0) + entry["counts"]
+    return counts
+
+
+def split_zones(joined: str | None) -> tuple[str, ...]:
+    """Return the names of zones as the table holds them, joined."""
+    return tuple(joined.split(BETWEEN)) if joined else ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
     """What all messages of one template share."""
@@ -117,6 +159,7 @@ def _delivery(row: dict[str, Any], plan: Plan, form: _Form) -> Delivery:
     return Delivery(
         key=DeliveryKey(campaign=plan.campaign, occurrence=plan.occurrence, phone=row["phone"]),
         recipient_id=row["recipient_id"] or "",
+        zones=row["zones"] or "",
         message=TemplateMessage(
             name=form.name,
             language=form.language,

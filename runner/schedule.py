@@ -1,4 +1,4 @@
-"""When a campaign may be sent: its firings and its window; where local times become instants.
+"""When a campaign may be sent: its firings; beside `window` where local times become instants.
 
 Everything that comes in or goes out is an aware datetime in UTC; local times exist only in here. A local time
 that the clocks skip, or show twice, follows the rule of docs/decisions/0015-daylight-saving.md:
@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from runner.holiday_calendar import HolidayCalendar
+from runner.window import Window
 
 #: The occurrence of a campaign that fires once. A campaign with `at` fires once too: were its occurrence
 #: the instant, then moving the hour would send everything again (docs/decisions).
@@ -40,22 +41,11 @@ class Missed(Enum):
     RUN_ONCE = "run_once"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """Hours of the day, local, in which messages may be sent; `closes` <= `opens` means over midnight."""
+class OnWindowClose(Enum):
+    """What an apply does when no window is open any more: end, to be applied again, or wait and go on."""
 
-    opens: time
-    closes: time
-
-    def holds(self, moment: time) -> bool:
-        """Tell whether the local time `moment` lies in the window (opening included, closing not)."""
-        if self.opens < self.closes:
-            return self.opens <= moment < self.closes
-        return moment >= self.opens or moment < self.closes
-
-    def __str__(self) -> str:
-        """Render as the campaign file writes it."""
-        return f"{self.opens:%H:%M}-{self.closes:%H:%M}"
+    STOP = "stop"
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +54,16 @@ class Schedule:
 
     It fires from `start` to `end` (local, naive, both included), and on no date of `exclude` or `holidays`.
     `missed` and `grace` say what becomes of a firing that is found late.
+    `window` is meant in the recipient's own zone. What is not sent within `expire_after` of the due time is
+    dropped.
     """
 
     at: datetime | None = None
     cron: str | None = None
     zone: str | None = None
     window: Window | None = None
+    on_window_close: OnWindowClose = OnWindowClose.STOP
+    expire_after: timedelta | None = None
     start: datetime | None = None
     end: datetime | None = None
     exclude: frozenset[date] = frozenset()
@@ -215,30 +209,6 @@ def _exists(local: datetime, zone: ZoneInfo) -> bool:
     """Tell whether clocks in `zone` ever show the local time."""
     moment = local.replace(tzinfo=zone).astimezone(timezone.utc)
     return moment.astimezone(zone).replace(tzinfo=None) == local
-
-
-def opens_at(window: Window | None, zone: str, moment: datetime) -> datetime:
-    """Return the first instant (UTC), at or after `moment` (UTC), that lies in the window."""
-    if window is None:
-        return moment
-    local = moment.astimezone(ZoneInfo(zone))
-    if window.holds(local.time()):
-        return moment
-    opening = local.replace(hour=window.opens.hour, minute=window.opens.minute, second=0, microsecond=0)
-    if opening <= local:
-        opening += timedelta(days=1)
-    return opening.astimezone(timezone.utc)
-
-
-def closes_at(window: Window | None, zone: str, moment: datetime) -> datetime | None:
-    """Return the instant (UTC) at which the window that holds `moment` closes; None without a window."""
-    if window is None:
-        return None
-    local = moment.astimezone(ZoneInfo(zone))
-    closing = local.replace(hour=window.closes.hour, minute=window.closes.minute, second=0, microsecond=0)
-    if closing <= local:
-        closing += timedelta(days=1)
-    return closing.astimezone(timezone.utc)
 
 
 def in_zone(moment: datetime, zone: str | None) -> datetime:

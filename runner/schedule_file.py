@@ -13,7 +13,7 @@ from runner.file_checks import Checked, check_window, check_zone
 from runner.holiday_calendar import HolidayCalendar
 from runner.problem_words import describe, did_you_mean, listed
 from runner.project import Project
-from runner.schedule import HORIZON, Missed, Schedule, firings
+from runner.schedule import HORIZON, Missed, OnWindowClose, Schedule, firings
 from runner.segment_file import read_period
 
 #: The fields of a cron, and what each takes.
@@ -35,7 +35,7 @@ def read_schedule(file: Checked, project: Project) -> Schedule:
     zone = check_zone(file, "schedule", "timezone") or project.timezone
     window = check_window(file, "schedule", "window") or project.window
     at, cron = _moment(file, "at", time()), _cron(file)
-    _check_need_of_zone(file, zone, {"`at`": at, "`cron`": cron, "the window": window})
+    _check_need_of_zone(file, zone, {"`at`": at, "`cron`": cron})
     _check_timed(file)
     missed, grace = file.text("schedule", "missed"), file.text("schedule", "grace")
     schedule = Schedule(
@@ -50,6 +50,9 @@ def read_schedule(file: Checked, project: Project) -> Schedule:
     )
     schedule = replace(schedule, missed=Missed(missed)) if missed is not None else schedule
     schedule = replace(schedule, grace=read_period(grace)) if grace is not None else schedule
+    on_close, expiry = file.text("schedule", "on_window_close"), file.text("schedule", "expire_after")
+    schedule = replace(schedule, on_window_close=OnWindowClose(on_close)) if on_close else schedule
+    schedule = replace(schedule, expire_after=read_period(expiry)) if expiry else schedule
     if not any(problem.path.startswith("schedule") for problem in file.problems):
         _check_fires(file, schedule)
     return schedule

@@ -229,10 +229,13 @@ def _free_mapping(
 
 def _unknown_key(root: Schema, known: Mapping[str, Schema], path: KeyPath, near: str | None) -> Departure:
     key = path[-1]
-    hint = f"did you mean `{near}`?" if near else None
-    for name, part in root["properties"].items():
-        if hint is None and key in part.get("properties", {}) and name != path[0]:
-            hint = f"`{key}` belongs under `{name}`"
+    places = [
+        f"`{name}`"
+        for name, part in root["properties"].items()
+        if key in part.get("properties", {}) and name != path[0]
+    ]
+    hint = f"`{key}` belongs under {listed(places)}" if places else None
+    hint = f"did you mean `{near}`?" if near else hint
     expected = f"one of {', '.join(known)}"
     return Departure(path=path, found="an unknown key", expected=expected, hint=hint, at_key=True)
 

@@ -20,11 +20,13 @@ from runner.campaign import Campaign, RecipientColumns
 from runner.delivery import FORGOTTEN
 from runner.errors import PlanFileError, SegmentError
 from runner.forgotten import Forgotten, keyed_hash_sql, pads
-from runner.phone import heads_sql, reading_sql, readings_sql
+from runner.phone import heads_sql, reading_sql
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
 from runner.rendering import RenderedColumns
 from runner.sql_text import quote_identifier, quote_literal
+from runner.suppression_lists import found_heads, load_suppression
+from runner.zone_gate import BAD_TIMEZONE, NO_WINDOW, Hours, calling_codes_of, with_zones, without_zones
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,8 +87,9 @@ def screen(
     column_types: Mapping[str, str],
     message: RenderedColumns,
     lists: Lists,
+    hours: Hours | None = None,
 ) -> Screened:
-    """Screen the Parquet file `rows` and write both tables beside it.
+    """Screen the Parquet file `rows` and write both tables beside it; `hours` is None without a window.
 
     Errors: SegmentError when a suppression list cannot be read, or a column has a name of the pipeline's own.
     """
@@ -94,7 +97,10 @@ def screen(
     folder = rows.parent
     with pipeline(folder, memory=_MORE_MEMORY if row_count > _MANY_ROWS else _MEMORY) as connection:
         unread = _load_lists(connection, lists, campaign)
-        _read(connection, rows, folder / _READ, campaign, column_types, message)
+        reading = _reading(
+            connection, rows, campaign.recipient, column_types[campaign.recipient.phone], hours
+        )
+        _read(connection, reading, folder / _READ, campaign, column_types, message)
         _meet(connection, folder / _READ)
         _part(connection, folder)
         return _count(connection, folder, _unread_note(unread))
@@ -149,7 +155,7 @@ def read_suppression(paths: Sequence[Path], *, region: str | None) -> frozenset[
     Errors: SegmentError when a list is missing or is not a CSV of phones.
     """
     with pipeline(None) as connection:
-        _load_suppression(connection, paths, region)
+        load_suppression(connection, paths, region)
         return frozenset(str(phone) for (phone,) in connection.execute("FROM suppressed").fetchall())
 
 
@@ -182,7 +188,7 @@ def _load_lists(connection: DuckDBPyConnection, lists: Lists, campaign: Campaign
         full = [phone for phone, messages in pairs if cap and messages >= cap.messages]
         _insert(connection, "capped", pa.table({"phone": pa.array(full, pa.string())}))
     _load_forgotten(connection, lists.forgotten)
-    return _load_suppression(connection, lists.suppression, campaign.recipient.region)
+    return load_suppression(connection, lists.suppression, campaign.recipient.region)
 
 
 def _load_forgotten(connection: DuckDBPyConnection, forgotten: Forgotten | None) -> None:
@@ -215,48 +221,9 @@ def _insert(connection: DuckDBPyConnection, table: str, batch: pa.Table) -> None
     connection.unregister("batch")
 
 
-def _load_suppression(connection: DuckDBPyConnection, paths: Sequence[Path], region: str | None) -> int:
-    """Read the first column of each list as phones, as the campaign's own column is read.
-
-    A list may begin with a heading; any other line that is no phone is counted and returned.
-    """
-    connection.execute("CREATE TABLE lines (phone VARCHAR)")
-    for path in paths:
-        _load_lines(connection, path)
-    column: dict[str, Any] = {"column": "phone", "column_type": "VARCHAR", "region": region}
-    heads = _heads(connection, heads_sql("lines", **column))
-    connection.execute(f"CREATE TABLE lines_read AS {reading_sql('lines', **column, heads=heads)}")
-    connection.execute(f"CREATE TABLE suppressed AS {readings_sql('FROM lines_read')}")
-    unread = "SELECT count(*) FROM lines_read WHERE _phone_valid IS NULL AND _phone_reason <> 'missing_phone'"
-    return int((connection.execute(unread).fetchone() or (0,))[0])
-
-
-def _load_lines(connection: DuckDBPyConnection, path: Path) -> None:
-    import duckdb
-
-    # One column whatever the line holds: a phone never needs what follows the first comma, semicolon or tab.
-    options = "header=false, columns={'line': 'VARCHAR'}, delim='\x1f', quote=''"
-    file = f"read_csv({quote_literal(str(path))}, {options})"
-    phone = "trim(split_part(translate(line, ';\t', ',,'), ',', 1), '\"\ufeff ')"
-    numbered = f"SELECT {phone} AS phone, row_number() OVER () AS number FROM {file}"
-    heading = r"number = 1 AND NOT regexp_matches(phone, '\p{Nd}')"
-    try:
-        connection.execute(f"INSERT INTO lines SELECT phone FROM ({numbered}) WHERE NOT ({heading})")
-    except duckdb.Error as error:
-        raise SegmentError(
-            f"suppression list {path}: cannot be read as one phone a line",
-            hint="correct the list or its name under `suppression:` in runner.yml",
-        ) from error
-
-
-def _heads(connection: DuckDBPyConnection, sql: str) -> list[int]:
-    """Return the heads that the numbers have: with few of them, reading compiles many times as fast."""
-    return [head for (head,) in connection.execute(sql).fetchall() if head is not None]
-
-
 def _read(
     connection: DuckDBPyConnection,
-    rows: Path,
+    reading: str,
     target: Path,
     campaign: Campaign,
     column_types: Mapping[str, str],
@@ -264,7 +231,6 @@ def _read(
 ) -> None:
     """First pass: one row in, one row out, with its phone, its values and the gates it fails by itself."""
     recipient = campaign.recipient
-    reading = _reading(connection, rows, recipient, column_types[recipient.phone])
     connection.execute(
         f"""
         COPY (
@@ -275,6 +241,7 @@ def _read(
                 coalesce(_phone, _phone_valid) AS phone,
                 {_gates(recipient.consent, column_types[recipient.consent])} AS reason,
                 {message.bad_variable} AS bad,
+                _phone_zones AS zones,
                 {message.body} AS body,
                 {message.header} AS header,
                 {message.media_url} AS media,
@@ -286,15 +253,24 @@ def _read(
     )
 
 
-def _reading(connection: DuckDBPyConnection, rows: Path, recipient: RecipientColumns, phone_type: str) -> str:
-    """Return SQL of the rows, numbered from 0, with their phones read."""
+def _reading(
+    connection: DuckDBPyConnection,
+    rows: Path,
+    recipient: RecipientColumns,
+    phone_type: str,
+    hours: Hours | None,
+) -> str:
+    """Return SQL of the rows, numbered from 0, with their phones read, and their time zones for a window."""
     file = f"read_parquet({quote_literal(str(rows))}, file_row_number=true)"
     source = f"(SELECT *, file_row_number AS _row FROM {file})"
     column, region, style = recipient.phone, recipient.region, recipient.phone_style
     sql = heads_sql(source, column=column, column_type=phone_type, region=region, style=style)
-    heads = _heads(connection, sql)
+    heads = found_heads(connection, sql)
     sql = reading_sql(source, column=column, column_type=phone_type, region=region, style=style, heads=heads)
-    return f"({sql})"
+    if hours is None:
+        return without_zones(f"({sql})")
+    codes = calling_codes_of(heads, region)
+    return with_zones(connection, f"({sql})", hours=hours, codes=codes, column=recipient.timezone)
 
 
 def _gates(consent: str, consent_type: str) -> str:
@@ -308,6 +284,7 @@ def _gates(consent: str, consent_type: str) -> str:
             WHEN _phone IN (SELECT phone FROM opted_out) THEN 'opted_out'
             WHEN _phone IN (SELECT phone FROM capped) AND _phone NOT IN (SELECT phone FROM taken)
                 THEN 'frequency_cap'
+            ELSE _phone_late
         END
     """
 
@@ -348,7 +325,8 @@ def _part(connection: DuckDBPyConnection, folder: Path) -> None:
         FROM {quote_literal(str(folder / _READ))} AS rows LEFT JOIN winners USING (phone)
     """
     recipients = f"""
-        SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, body, header, media, buttons, variant
+        SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, body, header, media, buttons,
+            zones, variant
         FROM ({judged}) WHERE verdict IS NULL
     """
     # A rejection of a forgotten person does not write the person down again.
@@ -358,7 +336,10 @@ def _part(connection: DuckDBPyConnection, folder: Path) -> None:
             CASE WHEN verdict <> '{FORGOTTEN}' THEN CAST(phone AS VARCHAR) END AS phone,
             CASE WHEN verdict <> '{FORGOTTEN}' THEN written END AS written,
             verdict AS reason,
-            CASE WHEN verdict = 'bad_variable' THEN bad END AS detail
+            CASE
+                WHEN verdict = 'bad_variable' THEN bad
+                WHEN verdict IN ('{BAD_TIMEZONE}', '{NO_WINDOW}') THEN zones
+            END AS detail
         FROM ({judged}) WHERE verdict IS NOT NULL
     """
     for name, sql in ((RECIPIENTS, recipients), (REJECTIONS, rejections)):

@@ -24,10 +24,14 @@ from runner.errors import ExitCode, LedgerError
 from runner.halting import Halt, Pause, Stop, StopCause
 from runner.ledger.interface import CampaignStopped
 from runner.masking import mask_phone
+from runner.open_hours import OpenHours
 from runner.turnstile import Turnstile
 
 #: A share of failures says something only once this many outcomes are known (DESIGN §3, `max_failed`).
 ENOUGH_OUTCOMES = 100
+
+#: What a send comes to whose person's window closed between the intent and the slot: nothing was sent.
+_LATE = Answer(outcome=Outcome.RETRY, rule="window_closed")
 
 
 class Journal(Protocol):
@@ -87,8 +91,8 @@ class Limits:
     """What bounds a run.
 
     `attempts` per delivery in this run; backoff in seconds, doubling, `first_backoff` to `longest_backoff`;
-    `breaker` says when a sender that answers nothing but errors pauses, and gives up; nothing leaves at or
-    after `closes_at` (epoch seconds).
+    `breaker` says when a sender that answers nothing but errors pauses, and gives up. From `deadline` on
+    (epoch seconds) nobody gets the message any more.
     """
 
     max_in_flight: int = 256
@@ -99,7 +103,7 @@ class Limits:
     first_backoff: float = 1.0
     longest_backoff: float = 30.0
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
-    closes_at: float | None = None
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +120,8 @@ class Event:
 class Equipment:
     """What a run works with; all of it passed in.
 
-    `gate` names the rule by which a delivery may no longer be sent (a fresh opt-out), or None.
+    `gate` names the rule by which a delivery may no longer be sent (a fresh opt-out), or None. `hours` puts
+    off whoever's window is closed; None where there is no window.
     """
 
     journal: Journal
@@ -128,6 +133,7 @@ class Equipment:
     on_event: Callable[[Event], None]
     on_pause: Callable[[Pause], None] = lambda _: None
     gate: Callable[[Delivery], str | None] = lambda _: None
+    hours: OpenHours | None = None
     jitter: random.Random = field(default_factory=random.Random)
 
 
@@ -192,7 +198,6 @@ class _Run:
             pace=equipment.pace,
             clock=equipment.clock,
             halt=equipment.halt,
-            closes_at=equipment.limits.closes_at,
             on_pause=equipment.on_pause,
         )
 
@@ -229,6 +234,8 @@ class _Run:
             await self._refuse(delivery, barred)
             return
         for attempt in range(1, self._with.limits.attempts + 1):
+            if self._is_late(delivery):
+                return
             answer = await self._send_once(delivery, attempt)
             if answer is None or answer.outcome is not Outcome.RETRY or answer.stops:
                 return
@@ -250,7 +257,8 @@ class _Run:
 
     async def _send_once(self, delivery: Delivery, attempt: int) -> Answer | None:
         """Slot, intent, send, outcome. None when nothing was sent: the run stopped, or a gate closed."""
-        turn = await self._turnstile.pass_through()
+        is_late = None if self._with.hours is None else partial(self._is_late, delivery)
+        turn = await self._turnstile.pass_through(is_late)
         if turn is None:
             return None
         # Asked again: a turn may be minutes away, and nothing may stand between the answer and the intent.
@@ -258,6 +266,9 @@ class _Run:
         if barred is not None:
             self._turnstile.give_back(turn)
             await self._refuse(delivery, barred)
+            return None
+        if self._is_late(delivery):
+            self._turnstile.give_back(turn)
             return None
         if not await self._intend(delivery):
             return None
@@ -267,6 +278,9 @@ class _Run:
         # waited for: the next intent is on disk no sooner, so that a kill still leaves one unknown at most.
         if answer.outcome is not Outcome.ACCEPTED:
             await asyncio.wait([recording])
+        if answer is _LATE:
+            self._turnstile.give_back(turn)
+            return None
         self._turnstile.hear(turn, answer)
         return answer
 
@@ -288,6 +302,10 @@ class _Run:
             self._errors.append(error)
             self._with.halt.pull(StopCause.ERROR, "an error stopped the run")
 
+    def _is_late(self, delivery: Delivery) -> bool:
+        """Tell whether the window of this person is closed now; then the delivery is put off."""
+        return self._with.hours is not None and self._with.hours.turns_away(delivery)
+
     async def _intend(self, delivery: Delivery) -> bool:
         """Record the intent; False when a person has stopped the campaign, and with it this run."""
         try:
@@ -306,6 +324,9 @@ class _Run:
         pace, phone = self._with.pace, delivery.key.phone
         try:
             await pace.wait_to_leave(departure)
+            # Asked at the very moment: the slot may have been lost to another, or the clock set.
+            if self._is_late(delivery):
+                return _LATE
             note = partial(pace.left, departure)
             return await self._with.carrier.send(phone, delivery.message, str(delivery.key), note)
         finally:

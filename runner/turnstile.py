@@ -24,7 +24,7 @@ class Turn(NamedTuple):
 
 
 class Turnstile:
-    """The turnstile of one run. Nothing leaves at or after `closes_at` (epoch seconds; None: no end)."""
+    """The turnstile of one run."""
 
     def __init__(
         self,
@@ -33,24 +33,24 @@ class Turnstile:
         pace: Pace,
         clock: Clock,
         halt: Halt,
-        closes_at: float | None,
         on_pause: Callable[[Pause], None],
     ) -> None:
         self._breaker = breaker
         self._pace = pace
         self._clock = clock
         self._halt = halt
-        self._closes_at = closes_at
         self._on_pause = on_pause
         self._line = asyncio.Lock()
         self._answered = asyncio.Event()
 
-    async def pass_through(self) -> Turn | None:
-        """Wait for a turn; None when the run stopped before it came."""
+    async def pass_through(self, is_late: Callable[[], bool] | None = None) -> Turn | None:
+        """Wait for a turn; None when the run stopped before it came, or it `is_late` for who waits."""
         async with self._line:
-            while not self._halt.is_pulled and (not self._breaker.is_open or await self._may_go()):
+            while not self._is_stopped() and (not self._breaker.is_open or await self._may_go()):
+                if is_late is not None and is_late():
+                    break
                 departure = await self._pace.take_turn()
-                if self._is_closed(departure):
+                if self._is_stopped():
                     break
                 # While it waited for its slot, others may have been answered.
                 if not self._breaker.is_open:
@@ -90,6 +90,9 @@ class Turnstile:
             )
         )
 
+    def _is_stopped(self) -> bool:
+        return self._halt.is_pulled
+
     async def _may_go(self) -> bool:
         """Wait until something may leave; False when the run stopped."""
         while not self._halt.is_pulled:
@@ -102,9 +105,3 @@ class Turnstile:
             else:
                 await self._halt.or_until(self._clock.sleep(seconds))
         return False
-
-    def _is_closed(self, departure: Departure) -> bool:
-        """Tell whether the run is over: because the window closes by then, or for another reason."""
-        if self._closes_at is not None and self._pace.leaves_at(departure) >= self._closes_at:
-            self._halt.pull(StopCause.WINDOW, "the window closed")
-        return self._halt.is_pulled

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from runner.campaign import Canary, FrequencyCap, HeaderUse, Limit, PhoneStyle, Transform, Variable
 from runner.campaign_file import duplicate_names, find_campaign_files, load_campaign
 from runner.errors import FileProblems, UsageError
-from runner.schedule import Window
+from runner.window import Window
 from tests.conftest import LEAST
 
 # DESIGN §3's example.

@@ -12,8 +12,9 @@ from runner.errors import FileProblems, Position, Problem, TemplateError
 from runner.plan import PlannedVariant, sealed
 from runner.planning import planned_template
 from runner.project import ProviderSettings, Rate
-from runner.schedule import Schedule, Window
+from runner.schedule import OnWindowClose, Schedule
 from runner.template import Button, ButtonKind, Template
+from runner.window import Window
 from tests.test_plan import PLAN
 
 NOON = datetime(2026, 3, 20, 12, tzinfo=timezone.utc)
@@ -41,6 +42,9 @@ PLANNED = sealed(
         document=CAMPAIGN.document,
         template=planned_template(TEMPLATE),
         due_at=None,
+        deadline=None,
+        forecast=(),
+        window=None,
         zone="UTC",
         created_at=NOON,
         expires_at=NOON + timedelta(days=3),
@@ -168,8 +172,12 @@ def test_a_plan_is_due_from_its_very_moment_on_and_both_clocks_are_told():
     assert early.remedy == "apply again at or after 2026-03-20 19:00 Asia/Jakarta (2026-03-20T12:00Z)"
 
 
-def windowed(zone="Asia/Tokyo"):
-    return replace(CAMPAIGN, schedule=Schedule(zone=zone, window=DAY))
+def windowed(**schedule):
+    return replace(CAMPAIGN, schedule=Schedule(window=DAY, **schedule))
+
+
+TOKYO = {"Asia/Tokyo": 10}
+WINDOWED = sealed(replace(PLANNED, window="08:00-20:00"))
 
 
 @pytest.mark.parametrize(
@@ -179,24 +187,87 @@ def windowed(zone="Asia/Tokyo"):
         (11, "2026-03-21 08:00 Asia/Tokyo (2026-03-20T23:00Z)"),
     ],
 )
-def test_outside_the_window_it_says_when_it_opens(hour, opens):
+def test_where_everybodys_window_is_closed_it_says_when_the_first_opens(hour, opens):
     now = NOON.replace(day=19 if hour == 22 else 20, hour=hour)
-    closed = the_refusal(now=now, campaign=windowed())
-    assert (closed.what, closed.found) == ("window", "08:00-20:00 Asia/Tokyo")
+    people = TOKYO | {"Asia/Kolkata": 3} if hour == 22 else TOKYO
+    closed = the_refusal(WINDOWED, now=now, campaign=windowed(), people=people)
+    assert (closed.what, closed.found) == (
+        "window",
+        "08:00-20:00 in each person's time zone, closed for everybody",
+    )
     assert closed.remedy == f"apply again from {opens}"
 
 
 def test_the_window_holds_from_its_opening_and_not_at_its_closing():
     opening, closing = NOON.replace(day=19, hour=23), NOON.replace(hour=11)
-    assert not refusals(now=opening, campaign=windowed())
-    assert refusals(now=closing, campaign=windowed())
+    assert not refusals(WINDOWED, now=opening, campaign=windowed(), people=TOKYO)
+    assert refusals(WINDOWED, now=closing, campaign=windowed(), people=TOKYO)
+
+
+def test_a_run_that_waits_for_windows_may_begin_when_all_are_closed():
+    waiting = windowed(on_window_close=OnWindowClose.WAIT)
+    assert "the first opens 2026-03-21 08:00 Asia/Tokyo" in said(campaign=waiting, people=TOKYO)
+
+
+def test_whoever_has_an_open_window_may_be_sent_to_and_how_many_they_are_is_told():
+    found = said(campaign=windowed(), people={"Asia/Tokyo": 1000, "Asia/Dubai": 20})
+    assert found == "08:00-20:00 in each person's time zone, open for 20 of 1,020 people; " + (
+        "the windows close before the last message: 1,000 are left at Fri 20 Mar 12:00; "
+        "apply stops then, and goes on when it is called again, from Fri 20 Mar 23:00 UTC on"
+    )
+
+
+def said(**today):
+    """Return what the comparison of the windows says, which holds."""
+    (found,) = (
+        comparison
+        for comparison in compare(WINDOWED, replace(TODAY, **today), rehearsal=False)
+        if comparison.what == "window"
+    )
+    assert found.holds
+    return found.found
+
+
+def test_an_apply_that_ends_after_the_plan_has_expired_says_so():
+    many = {"Asia/Dubai": 1_000_000}
+    assert "a new plan takes who is left then" in said(campaign=windowed(), people=many)
+
+
+def test_people_whose_windows_never_open_are_told_before_anything_is_sent():
+    hour = replace(CAMPAIGN, schedule=Schedule(window=Window(opens=time(8), closes=time(9))))
+    plan = sealed(replace(PLANNED, window="08:00-09:00"))
+    never = the_refusal(plan, campaign=hour, people={"Asia/Jakarta,Asia/Jayapura": 5})
+    assert never.found == "08:00-09:00 in each person's time zone: it never opens"
+
+
+def test_after_the_deadline_the_windows_do_not_matter_and_that_is_told():
+    plan = sealed(replace(WINDOWED, deadline=NOON, zone="Asia/Jakarta"))
+    (window,) = (
+        one
+        for one in compare(plan, replace(TODAY, campaign=windowed(), people=TOKYO), rehearsal=False)
+        if one.what == "window"
+    )
+    assert window.holds
+    assert window.found.startswith("too late since 2026-03-20 19:00 Asia/Jakarta")
 
 
 def test_before_it_is_due_the_window_is_that_of_the_due_day():
-    plan = sealed(replace(PLANNED, due_at=NOON.replace(hour=11)))
-    early, closed = refusals(plan, now=NOON.replace(hour=2), campaign=windowed())
+    plan = sealed(replace(WINDOWED, due_at=NOON.replace(hour=11)))
+    early, closed = refusals(plan, now=NOON.replace(hour=2), campaign=windowed(), people=TOKYO)
     assert (early.what, closed.what) == ("due", "window")
     assert "2026-03-21 08:00" in closed.remedy
+
+
+@pytest.mark.parametrize(
+    ("plan", "campaign", "found"),
+    [
+        (PLANNED, windowed(), "planned for any hour, now it is 08:00-20:00"),
+        (WINDOWED, CAMPAIGN, "planned for 08:00-20:00, now it is any hour"),
+    ],
+)
+def test_another_window_in_runner_yml_than_planned_is_refused(plan, campaign, found):
+    changed = the_refusal(plan, campaign=campaign)
+    assert (changed.what, changed.found) == ("window", found)
 
 
 def test_a_rehearsal_waits_for_no_time_but_holds_to_all_else():

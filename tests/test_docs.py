@@ -232,7 +232,7 @@ def test_the_plan_in_the_readmes_is_what_the_command_prints(example_project, run
     pictures = [next(iter(blocks_of(readme, "text"))) for readme in READMES]
     assert pictures[0] == pictures[1]
     for line in pictures[0].splitlines():
-        if not line.startswith(("Last one", "digest")):
+        if not line.startswith(("Last one", "digest")) and " people in " not in line:
             assert line in printed, line
 
 

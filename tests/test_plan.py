@@ -19,6 +19,7 @@ from runner.plan import (
     sending_seconds,
     to_document,
 )
+from runner.zone_forecast import ZoneForecast
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -58,6 +59,16 @@ PLAN = Plan(
     window="08:00-20:00",
     starts_at=NOON,
     ends_at=NOON + timedelta(seconds=1),
+    forecast=(
+        ZoneForecast(
+            zones=("Asia/Jayapura",),
+            people=6,
+            opens_at=NOON,
+            closes_at=NOON + timedelta(hours=2),
+            last_at=NOON + timedelta(seconds=1),
+        ),
+    ),
+    deadline=NOON + timedelta(days=2),
     generation=2,
     files={"recipients.parquet": "aa", "rejections.parquet": "bb"},
     created_at=NOON,

@@ -26,11 +26,15 @@ from runner.plan import is_genuine
 from runner.plan_file import RECIPIENTS, REJECTIONS, sha256_of_file
 from runner.planning import Circumstances, make_plan, planned_template, wanted_columns
 from runner.project import ProviderSettings, Rate
-from runner.schedule import Schedule, Window
+from runner.schedule import OnWindowClose, Schedule
 from runner.segments.interface import Fetched
 from runner.template import Button, ButtonKind, HeaderKind, Template
+from runner.window import Window
+from runner.zone_forecast import ZoneForecast
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=timezone.utc)
+#: 19:00 in Jakarta, 21:00 in Tokyo.
+EVENING = NOW
 TEMPLATE = Template(
     id="1",
     name="promo",
@@ -280,24 +284,87 @@ def test_there_is_nothing_to_note_of_a_log_and_of_notifications(tmp_path):
     assert planned(tmp_path, rows(1), campaign=campaign).notes == ()
 
 
-def test_a_window_that_closes_before_the_last_message_is_noted(tmp_path):
-    window = Window(opens=time(8), closes=time(20))
-    campaign = replace(CAMPAIGN, schedule=Schedule(zone="UTC", window=window))
-    late = NOW.replace(hour=19, minute=59, second=58)
-    plan = planned(tmp_path, rows(20), campaign=campaign, now=late)
-    assert plan.notes == (
-        "the window closes before the last message: apply stops then, and goes on next time",
+DAY = Window(opens=time(8), closes=time(20))
+
+
+def windowed(**schedule):
+    return replace(CAMPAIGN, schedule=Schedule(window=DAY, **schedule))
+
+
+def test_windows_that_close_before_the_last_message_are_noted(tmp_path):
+    late = EVENING.replace(hour=12, minute=59, second=48)
+    (note,) = planned(tmp_path, rows(20), campaign=windowed(zone="Asia/Jakarta"), now=late).notes
+    assert note == (
+        "the windows close before the last message: 10 are left at Fri 20 Mar 19:59; "
+        "apply stops then, and goes on when it is called again, from Sat 21 Mar 08:00 Asia/Jakarta on"
     )
-    assert planned(tmp_path, rows(5), campaign=campaign, now=late).notes == ()
+    waiting = windowed(zone="Asia/Jakarta", on_window_close=OnWindowClose.WAIT)
+    (note,) = planned(tmp_path, rows(20), campaign=waiting, now=late).notes
+    assert note.endswith("apply waits, and goes on by itself at Sat 21 Mar 08:00 Asia/Jakarta")
+    assert planned(tmp_path, rows(5), campaign=waiting, now=late).notes == ()
 
 
-def test_outside_the_window_it_starts_when_it_opens(tmp_path):
-    window = Window(opens=time(8), closes=time(20))
-    campaign = replace(CAMPAIGN, schedule=Schedule(zone="Asia/Jakarta", window=window))
-    plan = planned(tmp_path, rows(11), campaign=campaign, now=NOW.replace(hour=15))
+def test_outside_the_window_it_starts_when_it_opens_where_the_people_are(tmp_path):
+    plan = planned(tmp_path, rows(11), campaign=windowed(zone="UTC"), now=EVENING.replace(hour=15))
     assert plan.starts_at == datetime(2026, 3, 21, 1, tzinfo=timezone.utc)
     assert plan.ends_at - plan.starts_at == timedelta(seconds=2)
     assert plan.window == "08:00-20:00"
+
+
+def test_each_set_of_time_zones_is_forecast(tmp_path):
+    tokyo = [("c", "+81 90 1234 5678", "Aya", "true")]
+    plan = planned(tmp_path, [*rows(11), *tokyo], campaign=windowed(), now=EVENING)
+    opening = datetime(2026, 3, 20, 23, tzinfo=timezone.utc)
+    assert plan.forecast == (
+        ZoneForecast(
+            zones=("Asia/Jakarta",),
+            people=11,
+            opens_at=EVENING,
+            closes_at=EVENING.replace(hour=13),
+            last_at=EVENING + timedelta(seconds=2),
+        ),
+        ZoneForecast(
+            zones=("Asia/Tokyo",),
+            people=1,
+            opens_at=opening,
+            closes_at=opening + timedelta(hours=12),
+            last_at=opening,
+        ),
+    )
+    assert (plan.starts_at, plan.ends_at) == (EVENING, opening)
+
+
+def test_without_a_window_nothing_is_forecast(tmp_path):
+    assert planned(tmp_path, rows(3)).forecast == ()
+
+
+def test_a_plan_of_several_days_is_valid_until_a_day_after_its_last_message(tmp_path):
+    slow = replace(ADA, rate=Rate(per_second=0.0001))
+    plan = planned(tmp_path, rows(20), campaign=windowed(), provider=slow)
+    assert plan.ends_at - plan.starts_at > timedelta(days=3)
+    assert plan.expires_at == plan.ends_at + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "note"),
+    [
+        (1.0, None),
+        (0.01, "schedule.expire_after is over before the last message: who is left then does not get it"),
+    ],
+)
+def test_the_deadline_is_so_long_after_the_due_time_or_the_plan(tmp_path, rate, note):
+    campaign = replace(CAMPAIGN, schedule=Schedule(expire_after=timedelta(minutes=10)))
+    plan = planned(tmp_path, rows(10), campaign=campaign, provider=replace(ADA, rate=Rate(per_second=rate)))
+    assert plan.deadline == NOW + timedelta(minutes=10)
+    assert plan.notes == ((note,) if note else ())
+
+
+def test_a_plan_whose_deadline_is_over_before_it_begins_says_so(tmp_path):
+    due = Schedule(at=datetime(2026, 3, 19, 12), zone="UTC", expire_after=timedelta(hours=12))
+    plan = planned(tmp_path, rows(1), campaign=replace(CAMPAIGN, schedule=due))
+    assert plan.deadline == datetime(2026, 3, 20, tzinfo=timezone.utc)
+    (note,) = plan.notes
+    assert note == "schedule.expire_after is over before the first message may go: nobody would get it"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from runner.errors import FileProblems, UsageError
 from runner.project import Rate
 from runner.project_file import find_project_root, is_loopback, load_project, parse_rate
-from runner.schedule import Window
+from runner.window import Window
 
 # DESIGN §3's example.
 SAMPLE = """\

@@ -9,7 +9,14 @@ import pytest
 from runner.delivery import Media
 from runner.errors import PlanFileError
 from runner.plan_file import RECIPIENTS
-from runner.recipients import BATCH, check_recipients, count_among, read_deliveries
+from runner.recipients import (
+    BATCH,
+    check_recipients,
+    count_among,
+    people_by_zones,
+    read_deliveries,
+    read_phones,
+)
 from tests.test_plan import PLAN, VARIED
 
 SCHEMA = pa.schema(
@@ -22,6 +29,7 @@ SCHEMA = pa.schema(
         ("media", pa.string()),
         ("buttons", pa.list_(pa.string())),
         ("variant", pa.string()),
+        ("zones", pa.string()),
     ]
 )
 
@@ -41,6 +49,7 @@ def row(number, **changes):
         "media": None,
         "buttons": [None],
         "variant": None,
+        "zones": None,
     } | changes
 
 
@@ -59,13 +68,38 @@ def test_each_row_is_the_delivery_that_was_planned(tmp_path):
 
 
 def test_a_table_of_as_many_people_as_the_plan_says_passes(tmp_path):
-    check_recipients(table(tmp_path, [row(number) for number in range(PLAN.to_send)]), PLAN)
+    people = [row(number, zones="Asia/Jayapura") for number in range(PLAN.to_send)]
+    check_recipients(table(tmp_path, people), PLAN)
 
 
 @pytest.mark.parametrize("people", [0, PLAN.to_send - 1, PLAN.to_send + 1])
 def test_a_table_of_other_many_people_than_a_person_confirms_is_refused(tmp_path, people):
     with pytest.raises(PlanFileError, match=f"holds {people} people, and the plan says 6"):
         check_recipients(table(tmp_path, [row(number) for number in range(people)]), PLAN)
+
+
+def test_people_in_other_time_zones_than_the_plan_forecasts_are_refused(tmp_path):
+    zones = ["Asia/Jakarta"] * PLAN.to_send
+    folder = table(tmp_path, [row(number, zones=each) for number, each in enumerate(zones)])
+    with pytest.raises(PlanFileError, match="has people in other time zones than the plan says"):
+        check_recipients(folder, PLAN)
+    check_recipients(folder, replace(PLAN, window=None))
+
+
+def test_people_are_read_by_their_time_zones(tmp_path):
+    zones = ["Asia/Jakarta", "Asia/Tokyo", None, "Asia/Jakarta", "Asia/Jakarta,Asia/Makassar"]
+    folder = table(tmp_path, [row(number, zones=each) for number, each in enumerate(zones)])
+    assert people_by_zones(folder) == {
+        ("Asia/Jakarta",): 2,
+        ("Asia/Tokyo",): 1,
+        (): 1,
+        ("Asia/Jakarta", "Asia/Makassar"): 1,
+    }
+    (batch,) = read_deliveries(folder, PLAN, {"Asia/Jakarta"})
+    assert [each.recipient_id for each in batch] == ["c0", "c3"]
+    assert {each.zones for each in batch} == {"Asia/Jakarta"}
+    (phones,) = read_phones(folder, {"Asia/Tokyo"})
+    assert phones == [(row(1)["phone"], "Asia/Tokyo")]
 
 
 def test_what_is_no_table_of_recipients_is_one_line(tmp_path):

@@ -1,12 +1,10 @@
-"""runner.schedule: when a campaign is due, and when its window is open."""
+"""runner.schedule: when a campaign is due."""
 
 import time as time_of
 import tracemalloc
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runner.holiday_calendar import HolidayCalendar
 from runner.schedule import (
@@ -14,19 +12,13 @@ from runner.schedule import (
     ONCE,
     Firing,
     Schedule,
-    Window,
-    closes_at,
     firing_at,
     firings,
-    in_zone,
     leaves_out,
     next_firing,
-    opens_at,
 )
 
 UTC = timezone.utc
-DAY = Window(opens=time(8), closes=time(20))
-NIGHT = Window(opens=time(22), closes=time(6))
 
 
 def at(text):
@@ -172,37 +164,6 @@ def test_a_schedule_says_in_one_line_when_it_fires():
 
 
 @pytest.mark.parametrize(
-    ("window", "moment", "opening"),
-    [
-        (DAY, "2026-03-01T03:00", "2026-03-01T03:00"),
-        (DAY, "2026-03-01T00:59", "2026-03-01T01:00"),
-        (DAY, "2026-03-01T13:00", "2026-03-02T01:00"),
-        (NIGHT, "2026-03-01T16:00", "2026-03-01T16:00"),
-        (NIGHT, "2026-03-01T23:30", "2026-03-02T15:00"),
-        (None, "2026-03-01T20:00", "2026-03-01T20:00"),
-    ],
-)
-def test_a_window_opens_at_its_local_hour(window, moment, opening):
-    assert opens_at(window, "Asia/Jakarta", at(moment)) == at(opening)
-
-
-@pytest.mark.parametrize(
-    ("window", "moment", "closing"),
-    [
-        (DAY, "2026-03-01T03:00", "2026-03-01T13:00"),
-        (NIGHT, "2026-03-01T16:00", "2026-03-01T23:00"),
-        (NIGHT, "2026-03-01T22:00", "2026-03-01T23:00"),
-    ],
-)
-def test_a_window_closes_at_its_local_hour(window, moment, closing):
-    assert closes_at(window, "Asia/Jakarta", at(moment)) == at(closing)
-
-
-def test_without_a_window_nothing_closes():
-    assert closes_at(None, "Asia/Jakarta", at("2026-03-01T03:00")) is None
-
-
-@pytest.mark.parametrize(
     ("left_out", "moment", "is_left_out"),
     [
         ({}, "2026-12-24T03:00", False),
@@ -217,27 +178,3 @@ def test_without_a_window_nothing_closes():
 def test_a_moment_is_left_out_when_it_would_fire_but_for_what_is_ruled_out(left_out, moment, is_left_out):
     schedule = Schedule(cron="0 10 * * *", zone="Asia/Jakarta", **left_out)
     assert leaves_out(schedule, at(moment)) == is_left_out
-
-
-TIMES = st.times().map(lambda moment: moment.replace(second=0, microsecond=0))
-MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)).map(
-    lambda naive: naive.replace(tzinfo=UTC)
-)
-ZONES = st.sampled_from(["Asia/Jakarta", "Asia/Tokyo", "Europe/Berlin", "America/New_York", "UTC"])
-
-
-@given(opens=TIMES, closes=TIMES, moment=MOMENTS, zone=ZONES)
-def test_what_opens_at_says_lies_in_the_window_within_a_day_and_a_bit(opens, closes, moment, zone):
-    if opens == closes:
-        return
-    window = Window(opens=opens, closes=closes)
-    opening = opens_at(window, zone, moment)
-    assert moment <= opening <= moment + timedelta(hours=25)
-    local = in_zone(opening, zone)
-    exists = local.replace(tzinfo=None) == in_zone(local.astimezone(UTC), zone).replace(tzinfo=None)
-    skipped = in_zone(opening - timedelta(hours=1), zone).utcoffset() != local.utcoffset()
-    assert window.holds(local.time()) or (exists and skipped)
-
-
-def test_a_window_reads_as_it_was_written():
-    assert str(DAY) == "08:00-20:00"

@@ -69,6 +69,8 @@ CAMPAIGN = {
         "holidays": {"country": "MY", "subdivision": "10"},
         "missed": "skip",
         "grace": "2h",
+        "on_window_close": "wait",
+        "expire_after": "2d",
     },
     "delivery": {"provider": "ada"},
     "guards": {

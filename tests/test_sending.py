@@ -2,7 +2,11 @@
 
 import asyncio
 import random
+from dataclasses import replace
+from datetime import datetime, time
+from functools import partial
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,8 +17,10 @@ from runner.departing import Pace
 from runner.errors import ExitCode, LedgerError
 from runner.halting import Halt, PauseCause, Stop, StopCause
 from runner.ledger.interface import CampaignStopped, StopRecord
+from runner.open_hours import OpenHours
 from runner.pacing import PaceState
 from runner.sending import Equipment, Limits, Tally, exit_code_of, send_all
+from runner.window import LAST_CALL, Window
 from tests.virtual_time import VirtualClock, run_virtually
 
 ACCEPTED = Answer(outcome=Outcome.ACCEPTED, rule="accepted", message_id="m")
@@ -67,12 +73,20 @@ class World:
         self.pauses = []
         self.ended_at = None
         self.stopped_at = None
+        self.row = Row()
+        self.on_intent = lambda: None
+        self.later = {}
+
+    def at(self, later, call):
+        """Call with each value at its second."""
+        self.later = {seconds: partial(call, value) for seconds, value in later.items()}
 
     async def intend(self, delivery):
         await asyncio.sleep(0.002)
         if self.stopped_at is not None and self.seconds() >= self.stopped_at:
             raise CampaignStopped(StopRecord(campaign="promo", by="ada", note="", at=self.clock.start))
         self.log.append(("intent", delivery.key.phone))
+        self.on_intent()
         return delivery.key.phone not in self.taken
 
     async def settle(self, delivery, answer):
@@ -103,11 +117,27 @@ class World:
 
         self.answers = during
 
-    def send_all(self, count, *, rate=5.0, gate=lambda _: None, events=None, **limits):
+    def send_all(
+        self,
+        count,
+        *,
+        rate=5.0,
+        gate=lambda _: None,
+        events=None,
+        hours=None,
+        zones="",
+        others=None,
+        **limits,
+    ):
+        """Send to `count` people; the even ones are in `zones`, the odd ones in `others`."""
         tally = Tally(to_send=count)
 
         async def source():
-            everybody = deliveries(count)
+            places = (zones, zones if others is None else others)
+            everybody = [
+                replace(delivery, zones=places[number % 2])
+                for number, delivery in enumerate(deliveries(count))
+            ]
             for start in range(0, count, 7):
                 yield everybody[start : start + 7]
 
@@ -116,15 +146,18 @@ class World:
             equipment = Equipment(
                 journal=self,
                 carrier=self,
-                pace=Pace(sender="s", rate=rate, row=Row(), clock=self.clock),
+                pace=Pace(sender="s", rate=rate, row=self.row, clock=self.clock),
                 clock=self.clock,
                 halt=self.halt,
                 limits=Limits(**limits),
                 on_event=(events if events is not None else []).append,
                 on_pause=self.pauses.append,
                 gate=gate,
+                hours=hours,
                 jitter=random.Random(1),
             )
+            for seconds, call in self.later.items():
+                asyncio.get_running_loop().call_later(seconds, call)
             if (stop_at := getattr(self, "stop_at", None)) is not None:
                 asyncio.get_running_loop().call_later(
                     stop_at, self.halt.pull, StopCause.INTERRUPTED, "SIGINT received"
@@ -336,14 +369,73 @@ def test_a_stop_ends_a_long_wait_between_attempts():
     assert world.halt.stop is not None
 
 
-def test_nothing_leaves_at_or_after_the_closing_of_the_window():
+class ZonedWorld(World):
+    """People in Jakarta, whose window closes `closes` seconds after the start; the wall clock may err."""
+
+    def __init__(self, closes, **options):
+        super().__init__(**options)
+        # The world begins at 15:00 in Jakarta.
+        self.closing = self.clock.start + closes
+        local = datetime.fromtimestamp(self.closing, ZoneInfo("Asia/Jakarta"))
+        assert local.second == 0
+        self.wall_error = 0.0
+        self.hours = OpenHours(
+            Window(opens=time(8), closes=local.time()),
+            waits=False,
+            steady=self.clock.now,
+            wall=lambda: self.clock.now() + self.wall_error,
+        )
+
+
+def test_nothing_leaves_once_the_window_is_about_to_close_and_everybody_else_is_put_off():
+    world = ZonedWorld(closes=60)
+    tally = world.send_all(1000, hours=world.hours, zones="Asia/Jakarta")
+    assert world.closing - 11 < max(world.arrivals) < world.closing - LAST_CALL.total_seconds()
+    assert tally.accepted == len(world.arrivals)
+    assert len(world.hours.take_put_off()) == tally.remaining
+    assert world.hours.take_put_off() == {}
+    assert world.halt.stop is None
+
+
+def test_whoever_is_put_off_takes_no_slot_of_the_sender():
+    world = ZonedWorld(closes=60)
+    world.send_all(1000, hours=world.hours, zones="Asia/Jakarta")
+    assert world.ended_at < 60
+
+
+def test_people_in_a_zone_whose_window_is_closed_let_the_others_go_first():
+    world = ZonedWorld(closes=3600)
+    tally = world.send_all(40, hours=world.hours, zones="Asia/Jakarta", others="Asia/Tokyo")
+    assert {int(phone) % 2 for what, phone in world.log if what == "send"} == {0}
+    assert (tally.accepted, len(world.hours.take_put_off())) == (20, 20)
+
+
+def test_a_slot_that_comes_after_the_closing_is_given_back():
+    world = ZonedWorld(closes=60)
+    world.row.state = replace(world.row.state, tat=100.0)
+    tally = world.send_all(1, hours=world.hours, zones="Asia/Jakarta")
+    assert (world.log, tally.remaining) == ([], 1)
+
+
+def test_a_window_that_closes_between_the_intent_and_the_slot_keeps_the_message_back():
+    world = ZonedWorld(closes=60)
+    world.on_intent = lambda: setattr(world, "wall_error", 3600.0)
+    tally = world.send_all(3, hours=world.hours, zones="Asia/Jakarta", max_in_flight=1)
+    assert [what for what, _ in world.log] == ["intent", "retry"]
+    assert (tally.remaining, len(world.hours.take_put_off()), world.pauses) == (3, 3, [])
+
+
+@pytest.mark.parametrize("error", [3600.0, -12 * 3600.0])
+def test_a_wall_clock_that_is_set_never_opens_a_window(error):
+    world = ZonedWorld(closes=60)
+    world.at({10.0: error, 30.0: 0.0}, lambda value: setattr(world, "wall_error", value))
+    world.send_all(1000, hours=world.hours, zones="Asia/Jakarta")
+    assert all(at < world.clock.start + 10 for at in world.arrivals)
+
+
+def test_without_a_window_no_clock_is_asked():
     world = World()
-    closes_at = world.clock.start + 10
-    tally = world.send_all(100, closes_at=closes_at)
-    assert max(world.arrivals) < closes_at
-    assert world.halt.stop is not None
-    assert world.halt.stop.cause is StopCause.WINDOW
-    assert exit_code_of(tally, world.halt.stop) is ExitCode.STOPPED
+    assert world.send_all(5, hours=None).accepted == 5
 
 
 def test_a_gate_at_send_time_only_shrinks_the_list():

@@ -234,7 +234,7 @@ def _tuned_interpreter() -> Iterator[None]:
 async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWatcher) -> Report:
     from runner.applying import Apply, apply_plan
     from runner.cli.gates import kept_open, open_forgotten_gate, send_gate
-    from runner.cli.limits import limits_of
+    from runner.cli.limits import hours_of, limits_of
     from runner.halting import Halt
     from runner.ledger.journal import ledger_thread
     from runner.opting_out import opt_outs_followed
@@ -261,6 +261,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                 holder=_holder(),
                 halt=halt,
                 limits=limits_of(workplace, plan, campaign),
+                hours=hours_of(workplace, campaign),
                 watcher=watcher,
                 today=lambda moved: _today(
                     workplace, plan, campaign, provider, moved, forgotten.count_in(tables)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from runner.campaign import Campaign, Canary, Guards
 from runner.cli.workplace import Workplace
 from runner.errors import RunnerError
+from runner.open_hours import OpenHours
 from runner.plan import Plan
-from runner.schedule import closes_at
+from runner.schedule import OnWindowClose
 from runner.sending import Limits
 
 
@@ -18,14 +20,25 @@ def limits_of(workplace: Workplace, plan: Plan, campaign: Campaign | RunnerError
     max_in_flight = workplace.provider_settings(plan.provider).max_in_flight
     if isinstance(campaign, RunnerError):
         return Limits(max_in_flight=max_in_flight)
-    schedule, guards = campaign.schedule, campaign.guards
-    closing = closes_at(schedule.window, schedule.zone or "UTC", datetime.now(timezone.utc))
+    guards = campaign.guards
     return Limits(
         max_in_flight=max_in_flight,
         max_failed=guards.max_failed,
         max_unknown=guards.max_unknown,
         canary=_canary(guards, rehearsal=workplace.rehearsal),
-        closes_at=closing.timestamp() if closing and not workplace.rehearsal else None,
+        deadline=plan.deadline.timestamp() if plan.deadline and not workplace.rehearsal else None,
+    )
+
+
+def hours_of(workplace: Workplace, campaign: Campaign | RunnerError) -> OpenHours | None:
+    """Return the window of an apply; None where there is none, and in a rehearsal, which does not wait."""
+    if isinstance(campaign, RunnerError) or campaign.schedule.window is None or workplace.rehearsal:
+        return None
+    return OpenHours(
+        campaign.schedule.window,
+        waits=campaign.schedule.on_window_close is OnWindowClose.WAIT,
+        steady=workplace.clock.now,
+        wall=time.time,
     )
 
 

@@ -6,6 +6,7 @@ import re
 
 from runner.plan import Plan, PlannedTemplate, Sample
 from runner.reports import wording
+from runner.reports.window_words import window_facts
 
 #: Characters that Markdown, or the HTML inside it, would read as more than text.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~@&:$.=-])")
@@ -54,8 +55,8 @@ def _facts(plan: Plan) -> str:
     lines += [f"- **{_text(name)}**: {_text(value)}" for name, value in wording.source_facts(plan)]
     if plan.due_at:
         lines.append(f"- **Due**: {wording.moment(plan.due_at, plan.zone)}")
-    if plan.window:
-        lines.append(f"- **Window**: {plan.window} {plan.zone or 'UTC'}")
+    for name, value in window_facts(plan):
+        lines.append(f"- **{name}**: {_text(value)}" if name else f"  - {_text(value)}")
     return "\n".join(lines)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from runner.plan import Plan, PlannedTemplate, PlannedVariant
+from runner.zone_forecast import ZoneForecast
 
 
 def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
@@ -20,12 +22,14 @@ def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "already_sent": plan.already_sent,
         "rejected": dict(plan.rejected),
         "duration_seconds": plan.duration_seconds,
-        "due_at": plan.due_at.isoformat() if plan.due_at else None,
+        "due_at": _moment(plan.due_at),
         "starts_at": plan.starts_at.isoformat(),
         "ends_at": plan.ends_at.isoformat(),
         "expires_at": plan.expires_at.isoformat(),
         "timezone": plan.zone,
         "window": plan.window,
+        "windows": [_window(group) for group in plan.forecast],
+        "deadline": _moment(plan.deadline),
         "sender": plan.sender,
         "rate": plan.rate,
         "template": _named(plan.template) if plan.template else None,
@@ -50,3 +54,17 @@ def _variant(variant: PlannedVariant) -> dict[str, Any]:
 
 def _named(template: PlannedTemplate) -> dict[str, str]:
     return {"name": template.name, "language": template.language}
+
+
+def _window(group: ZoneForecast) -> dict[str, Any]:
+    return {
+        "timezones": list(group.zones),
+        "people": group.people,
+        "opens_at": _moment(group.opens_at),
+        "closes_at": _moment(group.closes_at),
+        "last_at": _moment(group.last_at),
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -11,6 +11,7 @@ from rich.text import Text
 from runner.masking import harmless
 from runner.plan import Plan, PlannedTemplate, Sample
 from runner.reports import wording
+from runner.reports.window_words import window_facts
 
 
 def plan_report(plan: Plan) -> RenderableType:
@@ -64,8 +65,8 @@ def _facts(plan: Plan) -> Table:
         table.add_row(name, harmless(value))
     if plan.due_at:
         table.add_row("Due", wording.moment(plan.due_at, plan.zone))
-    if plan.window:
-        table.add_row("Window", f"{plan.window} {plan.zone or 'UTC'}")
+    for name, value in window_facts(plan):
+        table.add_row(name, value)
     table.add_row("Takes", f"{wording.duration(plan.duration_seconds)} at {wording.rate(plan.rate)}")
     table.add_row("Last one", wording.moment(plan.ends_at, plan.zone))
     return table

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -294,42 +295,58 @@ def test_a_plan_that_is_due_goes(project, plan, apply):
     assert entry["accepted"] == 2
 
 
-def closed_window(now):
-    """Return a window of one hour that opens two hours after `now`, and the hour it opens."""
-    opens = (now + timedelta(hours=2)).replace(minute=0)
+#: Where all people of these tests are, by their numbers.
+JAKARTA = ZoneInfo("Asia/Jakarta")
+
+
+def closed_window():
+    """Return a window of one hour that opens two hours from now in Jakarta, and the hour it opens."""
+    opens = (datetime.now(JAKARTA) + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
     return f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}", opens
 
 
 def test_outside_the_window_nothing_is_sent_and_it_says_when_it_opens(project, plan, apply, sandbox):
-    window, opens = closed_window(datetime.now(timezone.utc))
+    window, opens = closed_window()
     project.campaign(CAMPAIGN + f'schedule: {{timezone: UTC, window: "{window}"}}\n')
     summary = plan()
-    assert summary["starts_at"][:16] == f"{opens:%Y-%m-%dT%H:%M}"
+    assert datetime.fromisoformat(summary["starts_at"]) == opens
+    (group,) = summary["windows"]
+    assert (group["timezones"], group["people"]) == (["Asia/Jakarta"], 2)
     assert_refused(
         apply(),
         sandbox,
-        f"NOT  window: {window} UTC",
-        f"apply again from {opens:%Y-%m-%d %H:%M} UTC ({opens:%Y-%m-%dT%H:%MZ})",
+        f"NOT  window: {window} in each person's time zone, closed for everybody",
+        f"apply again from {opens:%Y-%m-%d %H:%M} Asia/Jakarta ",
     )
 
 
 def test_the_window_of_runner_yml_holds_for_campaigns_without_one(project, sandbox, plan, apply):
-    window, _ = closed_window(datetime.now(timezone.utc))
+    window, _ = closed_window()
     runner_yml(project, sandbox, f'window: "{window}"\ntimezone: UTC\n')
     plan()
-    assert_refused(apply(), sandbox, f"NOT  window: {window} UTC")
+    assert_refused(apply(), sandbox, f"NOT  window: {window} in each person's time zone")
 
 
 def test_inside_the_window_it_goes(project, plan, apply):
-    now = datetime.now(timezone.utc)
+    now = datetime.now(JAKARTA)
     window = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
-    project.campaign(CAMPAIGN + f'schedule: {{timezone: UTC, window: "{window}"}}\n')
+    project.campaign(CAMPAIGN + f'schedule: {{window: "{window}"}}\n')
     plan()
-    assert apply()["accepted"] == 2
+    entry = apply()
+    assert entry["accepted"] == 2
+    assert f"ok   window: {window} in each person's time zone, open for 2 of 2 people" in entry["err"]
+
+
+def test_what_is_stale_is_not_sent_and_has_its_account(project, plan, apply, sandbox):
+    project.campaign(CAMPAIGN + "schedule: {at: 2026-03-20T10:00, timezone: UTC, expire_after: 2d}\n")
+    assert "schedule.expire_after is over" in plan()["notes"][0]
+    entry = apply()
+    assert (entry["refused_by_rule"], entry["remaining"]) == ({"expired": 2}, 0)
+    assert entry["exit_code"] == 3
 
 
 def test_a_rehearsal_does_not_wait_for_times(project, run):
-    window, _ = closed_window(datetime.now(timezone.utc))
+    window, _ = closed_window()
     schedule = f'schedule: {{at: 2099-03-20T10:00, timezone: UTC, window: "{window}"}}\n'
     project.campaign(CAMPAIGN + schedule)
     run("plan", "promo.yml", "--sandbox")

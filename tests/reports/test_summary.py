@@ -21,6 +21,16 @@ def test_it_is_json_with_the_keys_that_tools_rely_on():
     assert summary["template"] == {"name": "promo", "language": "id"}
     assert summary["guards"] == [{"name": "max_recipients", "limit": "50", "found": "6", "exceeded": False}]
     assert summary["git"] == {"commit": "abc", "dirty": False}
+    assert summary["windows"] == [
+        {
+            "timezones": ["Asia/Jayapura"],
+            "people": 6,
+            "opens_at": "2026-03-01T12:00:00+00:00",
+            "closes_at": "2026-03-01T14:00:00+00:00",
+            "last_at": "2026-03-01T12:00:01+00:00",
+        }
+    ]
+    assert summary["deadline"] == "2026-03-03T12:00:00+00:00"
 
 
 def test_what_a_plan_has_not_is_null():

@@ -16,9 +16,10 @@ from runner.ledger.interface import Holder, Ledger
 from runner.ledger.sqlite import sqlite_ledger
 from runner.ledger.sqlite_file import open_file
 from runner.plan import Plan
+from runner.schedule import OnWindowClose, Schedule
 from runner.sending import Limits
 from tests.simulation.door import Line
-from tests.simulation.mishaps import RATE, START
+from tests.simulation.mishaps import RATE
 from tests.test_checking import CAMPAIGN, TODAY
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Process:
         self.dead = False
         world.running.add(world.processes)
         #: A process follows a clock that does not jump; how wrong it is was decided when it began.
-        self._clock_error = world.clock_error()
+        self._clock_error = world.began_wrong[self.holder.pid] = world.clock_error()
         self._ledger: Ledger = sqlite_ledger(
             open_file(world.ledger_file, busy_seconds=5.0), is_running=world.is_running
         )
@@ -57,6 +58,10 @@ class Process:
     def now(self) -> float:
         """Return the time as this machine has it."""
         return self.world.now() + self._clock_error
+
+    def _wall(self) -> float:
+        """Return the time as this machine's wall clock has it, which may be set at any moment."""
+        return self.world.now() + self.world.clock_error()
 
     def steady(self) -> float:
         """Return the time that all processes of a machine have."""
@@ -75,7 +80,7 @@ class Process:
             if self.dead:
                 raise Killed
             start, end = self.world.mishaps.full_disk
-            if start <= self.world.now() - START < end:
+            if start <= self.world.now() - self.world.start < end:
                 self.world.note_in_flight(self.plan, self._ledger)
                 raise LedgerError("the disk is full")
             result = work(self._ledger)
@@ -133,7 +138,7 @@ class Process:
 
         async def today(moved: int) -> Any:
             now = datetime.fromtimestamp(self.now(), timezone.utc)
-            campaign = replace(CAMPAIGN, name=self.plan.campaign)
+            campaign = replace(CAMPAIGN, name=self.plan.campaign, schedule=_schedule(world))
             return replace(TODAY, now=now, moved=moved, campaign=campaign)
 
         return Apply(
@@ -144,12 +149,24 @@ class Process:
             clock=self,
             holder=self.holder,
             halt=self.halt,
-            limits=Limits(max_in_flight=world.max_in_flight, canary=world.canary),
+            limits=Limits(
+                max_in_flight=world.max_in_flight,
+                canary=world.canary,
+                deadline=world.zoned.deadline if world.zoned else None,
+            ),
+            hours=world.zoned.opened(self.now, self._wall) if world.zoned else None,
             watcher=_Silent(),
             today=today,
             gate=world.gate,
             rate=RATE,
         )
+
+
+def _schedule(world: World) -> Schedule:
+    if world.zoned is None:
+        return Schedule()
+    on_close = OnWindowClose.WAIT if world.zoned.waits else OnWindowClose.STOP
+    return Schedule(window=world.zoned.window, on_window_close=on_close)
 
 
 class _Silent:

@@ -11,6 +11,9 @@ from tests.simulation.door import End
 from tests.simulation.mishaps import RATE
 from tests.simulation.world import World
 
+#: How long a message that was let go may take to arrive, in seconds: its intent, its slot, and the network.
+PATIENCE = 1.5
+
 
 def broken(world: World) -> list[str]:
     """Return every promise that does not hold, one sentence each."""
@@ -24,6 +27,7 @@ def broken(world: World) -> list[str]:
         *an_outage_costs_few(world),
         *a_stop_stops(world),
         *a_canary_goes_ahead(world),
+        *nothing_is_sent_outside_a_window(world),
     ]
 
 
@@ -59,7 +63,7 @@ def the_ledger_tells_the_truth(world: World) -> Iterator[str]:
                 yield f"{tag} is accepted in the ledger, but its fate was {end.name}"
             if state is State.REFUSED and taken.get(tag):
                 yield f"{tag} is refused in the ledger, but the provider took it"
-            if state is State.REFUSED and end.is_taken and phone not in world.opted_out:
+            if state is State.REFUSED and end.is_taken and not world.may_be_barred(phone):
                 yield f"{tag} is refused in the ledger, but its fate was {end.name}"
 
 
@@ -127,3 +131,16 @@ def a_canary_goes_ahead(world: World) -> Iterator[str]:
         before = [each for each in world.door.arrivals if each.tag in head and each.at < first]
         if any(each.taken for each in before) and first < max(each.at for each in before) + wait:
             yield f"{plan.campaign}: the others went {first - max(each.at for each in before):.1f} s after it"
+
+
+def nothing_is_sent_outside_a_window(world: World) -> Iterator[str]:
+    """Nothing arrives outside a person's window, or too late, by the clock that its process began with."""
+    if world.zoned is None:
+        return
+    people = {tag: number for plan in world.plans for number, tag in enumerate(world.tags(plan))}
+    for arrival in world.door.arrivals:
+        moment = arrival.at + world.began_wrong[arrival.by]
+        if not world.zoned.allows(people[arrival.tag], moment):
+            yield f"{arrival.tag} arrived outside its window, {arrival.at - world.start:.3f} s from the start"
+        if world.zoned.deadline is not None and moment > world.zoned.deadline + PATIENCE:
+            yield f"{arrival.tag} arrived {moment - world.zoned.deadline:.3f} s after the deadline"

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner import applying
+from runner import pending
 from runner.breaking import Breaker
 from runner.canary import Trial, Verdict
 from runner.delivery import Outcome
@@ -13,6 +13,7 @@ from runner.ledger import sqlite_file
 from runner.ledger.journal import GroupCommit
 from runner.ledger.sql_deliveries import Deliveries
 from runner.ledger.sql_pace import SenderPaces
+from runner.open_hours import OpenHours
 from runner.providers import ada_outcomes
 from tests.simulation.__main__ import problems_of
 
@@ -65,7 +66,7 @@ def forget_that_a_delivery_is_unique(monkeypatch):
             connection.execute(script.replace(",\n    UNIQUE (occurrence_id, phone)", ""))
 
     monkeypatch.setattr(sqlite_file, "_migrate", keyless)
-    monkeypatch.setattr(applying, "_states", lambda ledger, plan, batch: {})
+    monkeypatch.setattr(pending, "_states", lambda ledger, plan, phones: {})
 
 
 def give_everybody_the_same_slot(monkeypatch):
@@ -88,6 +89,11 @@ def let_everybody_go_with_the_canary(monkeypatch):
     monkeypatch.setattr(Trial, "verdict", lambda self, now: Verdict.GO_ON)
 
 
+def forget_the_windows(monkeypatch):
+    """Nobody is turned away because of the hour."""
+    monkeypatch.setattr(OpenHours, "turns_away", lambda self, delivery: False)
+
+
 #: Each pillar, and what the worlds say when it is gone.
 PILLARS = {
     send_before_the_intent_is_durable: "was taken 2 times",
@@ -98,6 +104,7 @@ PILLARS = {
     begin_although_it_is_stopped: "after a person had stopped its campaign",
     never_pause: "messages to an outage",
     let_everybody_go_with_the_canary: "the others went",
+    forget_the_windows: "arrived outside its window",
 }
 
 

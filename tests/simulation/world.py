@@ -23,6 +23,7 @@ from runner.ledger import open_ledger
 from runner.ledger.interface import STALE_AFTER, Holder, Ledger
 from runner.plan import Plan, sealed
 from tests.simulation.door import Door
+from tests.simulation.hours import drawn_hours, with_hours
 from tests.simulation.mishaps import START, Mishaps, drawn, with_outage, with_stop
 from tests.simulation.process import Killed, Process
 from tests.test_checking import PLANNED
@@ -59,13 +60,16 @@ class World:
         if outage:
             self.people, self.max_in_flight = PEOPLE_OF_AN_OUTAGE, events.choice([1, 3, 8])
         self.commit_seconds = chance.choice([0.0005, 0.002, 0.004]) if people is None else 0.0
-        mishaps = drawn(chance, self.people)
-        if outage:
-            mishaps = with_outage(events, mishaps, self.people)
-        if events.random() < STOPS:
-            mishaps = with_stop(events, mishaps, self.people)
+        mishaps = _mishaps(chance, events, self.people, outage=outage)
         is_plain = not (mishaps.freezes or mishaps.jump[1] or mishaps.opt_out[1])
         self.canary = CANARY if is_plain and events.random() < CANARIES else None
+        is_busy = outage or self.canary is not None or people is not None
+        self.zoned = None if is_busy else drawn_hours(seed, self.people)
+        mishaps = with_hours(mishaps, self.zoned)
+        #: When this world begins.
+        self.start = START + (self.zoned.lag if self.zoned else 0.0)
+        #: By how much the clock of each process was wrong when it began.
+        self.began_wrong: dict[int, float] = {}
         second = chance.random() < 0.2 and not outage
         #: On one machine all see which processes run; of several, the clocks are those of one database.
         self.is_one_machine = chance.random() < 0.6
@@ -76,17 +80,15 @@ class World:
             seed, self.now, chance.uniform(0.02, 1.5), self.mishaps.storms, calm=people is not None
         )
         self.plans = [self._plan("promo", 0)]
-        self.tables = {"promo": self._table("promo", 0)}
+        self.tables = {"promo": self._table(self.plans[0])}
         if second and people is None:
             self.plans.append(self._plan("second", 1000))
-            self.tables["second"] = self._table("second", 1000)
-        self.steps = 0
-        self.processes = 0
+            self.tables["second"] = self._table(self.plans[1])
+        self.steps = self.processes = 0
         self.running: set[int] = set()
         self.excused: set[str] = set()
-        self.most_left_open = 0
+        self.most_left_open = self.sent_again = 0
         self.opted_out = self.mishaps.opt_out[1]
-        self.sent_again = 0
         #: What a stop found: when it stood (true time), and what was under way then.
         self.stopped_from = self.stopped_until = 0.0
         self.stopped: list[str] = []
@@ -104,18 +106,22 @@ class World:
 
     def now(self) -> float:
         """Return the true time."""
-        return START + asyncio.get_running_loop().time()
+        return self.start + asyncio.get_running_loop().time()
 
     def clock_error(self) -> float:
         """Return by how much every machine's clock is wrong now."""
         at, seconds = self.mishaps.jump
-        return seconds if self.now() - START >= at else 0.0
+        return seconds if self.now() - self.start >= at else 0.0
 
     def gate(self, delivery: Delivery) -> str | None:
         """Bar whoever has opted out by now."""
         at, phones = self.mishaps.opt_out
-        out = delivery.key.phone in phones and self.now() - START >= at
+        out = delivery.key.phone in phones and self.now() - self.start >= at
         return "suppressed" if out else None
+
+    def may_be_barred(self, phone: str) -> bool:
+        """Tell whether the gate, or the deadline, may keep this person from getting the message."""
+        return phone in self.opted_out or (self.zoned is not None and self.zoned.deadline is not None)
 
     def note_in_flight(self, plan: Plan, ledger: Ledger) -> None:
         """Note whose account a kill leaves open: these few may end as unknown."""
@@ -199,26 +205,35 @@ class World:
 
     def _rows(self, plan: Plan) -> list[dict[str, Any]]:
         first = 0 if plan.campaign == "promo" else 1000
-        return [row(first + number) for number in range(self.people)]
+        zones = self.zoned.zones if self.zoned else (None,) * self.people
+        return [row(first + number, zones=zones[number]) for number in range(self.people)]
 
     def _plan(self, campaign: str, first: int) -> Plan:
-        start = datetime.fromtimestamp(START, timezone.utc)
+        start = datetime.fromtimestamp(self.start, timezone.utc)
         plan = replace(PLANNED, campaign=campaign, to_send=self.people, rows=self.people, already_sent=0)
         return sealed(
             replace(
                 plan,
                 rejected={},
                 due_at=None,
+                window=str(self.zoned.window) if self.zoned else None,
                 created_at=start - timedelta(hours=2),
                 expires_at=start + timedelta(days=30),
                 files={"recipients.parquet": f"{self.seed} {first}"},
             )
         )
 
-    def _table(self, campaign: str, first: int) -> Path:
-        folder = self.folder / campaign
+    def _table(self, plan: Plan) -> Path:
+        folder = self.folder / plan.campaign
         folder.mkdir()
-        return table(folder, [row(first + number) for number in range(self.people)])
+        return table(folder, self._rows(plan))
+
+
+def _mishaps(chance: random.Random, events: random.Random, people: int, *, outage: bool) -> Mishaps:
+    mishaps = drawn(chance, people)
+    if outage:
+        mishaps = with_outage(events, mishaps, people)
+    return with_stop(events, mishaps, people) if events.random() < STOPS else mishaps
 
 
 def _ignore_the_dead(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
