@@ -50,8 +50,8 @@ def _batches(tables: Path, columns: list[str] | None, zones: Collection[str] | N
 def check_recipients(tables: Path, plan: Plan) -> None:
     """Raise PlanFileError unless the recipients table is one, and holds as many people as the plan says.
 
-    So many of each variant, too. What a person confirms is the plan's numbers: whoever seals a file anew may
-    seal it with a longer table.
+    So many of each variant, and in each set of time zones, too. What a person confirms is the plan's numbers:
+    whoever seals a file anew may seal it with a longer table.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

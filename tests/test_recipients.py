@@ -164,7 +164,7 @@ TWO = replace(VARIED, variants=(PLAIN, replace(OTHER, template=WARM)))
 
 
 def shared_out(*variants):
-    return [row(number, variant=variant) for number, variant in enumerate(variants)]
+    return [row(number, variant=variant, zones="Asia/Jayapura") for number, variant in enumerate(variants)]
 
 
 def test_each_message_is_of_the_template_of_its_variant(tmp_path):
