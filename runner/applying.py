@@ -145,7 +145,7 @@ async def _compare(apply: Apply, tally: Tally) -> None:
     moved = await apply.ledger.call(lambda ledger: _moved(ledger, apply))
     today = await apply.today(moved)
     if apply.hours is not None:
-        today = replace(today, people=await _pending(apply).all_people())
+        today = replace(today, people=await _pending(apply).all_people(is_new=tally.known == 0))
     comparisons = compare(apply.plan, today, rehearsal=apply.rehearsal)
     comparisons += [await _stop_comparison(apply), *_guard_comparisons(apply, tally)]
     comparisons += await _canary_comparisons(apply)

@@ -109,9 +109,10 @@ class Pending:
         self._put_off |= {} if self._hours is None else self._hours.take_put_off()
         return frozenset(self._put_off)
 
-    async def all_people(self) -> dict[str, int]:
-        """Return how many people without an account are in each set of time zones."""
-        return await self.people(frozenset(map(BETWEEN.join, people_by_zones(self._tables))))
+    async def all_people(self, *, is_new: bool) -> dict[str, int]:
+        """Return how many people without an account are in each set of time zones; all in a new plan."""
+        everybody = {BETWEEN.join(zones): count for zones, count in people_by_zones(self._tables).items()}
+        return everybody if is_new else await self.people(frozenset(everybody))
 
     async def people(self, zones: frozenset[str]) -> dict[str, int]:
         """Return how many people without an account are in each of `zones`, those with none left out."""

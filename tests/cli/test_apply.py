@@ -337,6 +337,25 @@ def test_inside_the_window_it_goes(project, plan, apply):
     assert f"ok   window: {window} in each person's time zone, open for 2 of 2 people" in entry["err"]
 
 
+def test_people_whose_window_is_closed_wait_in_the_zones_that_their_rows_name(project, plan, apply):
+    now = datetime.now(JAKARTA)
+    window = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=1):%H:%M}"
+    zones = "CASE id WHEN 'c1' THEN 'Asia/Jayapura' WHEN 'c2' THEN 'Asia/Jakrta' END AS zone"
+    project.people(people(4))
+    schedule = f'schedule: {{window: "{window}"}}\n'
+    text = CAMPAIGN.replace("SELECT *", f"SELECT *, {zones}").replace(
+        "consent: consent", "consent: consent, timezone: zone"
+    )
+    assert "timezone: zone" in text
+    project.campaign(text + schedule)
+    assert plan()["rejected"] == {"bad_timezone": 1}
+    entry = apply()
+    assert (entry["accepted"], entry["remaining"], entry["exit_code"]) == (2, 1, 5)
+    assert entry["stop"]["cause"] == "window"
+    assert "Asia/Jayapura" in entry["stop"]["detail"]
+    assert "open for 2 of 3 people; the windows close before the last message: 1 are left" in entry["err"]
+
+
 def test_what_is_stale_is_not_sent_and_has_its_account(project, plan, apply, sandbox):
     project.campaign(CAMPAIGN + "schedule: {at: 2026-03-20T10:00, timezone: UTC, expire_after: 2d}\n")
     assert "schedule.expire_after is over" in plan()["notes"][0]
