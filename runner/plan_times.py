@@ -72,7 +72,7 @@ def closing_words(closing: Closing, schedule: Schedule) -> str:
     """Return what happens when every window is closed before all have got the message."""
     zone = schedule.zone or "UTC"
     at, until = (f"{in_zone(moment, zone):%a %d %b %H:%M}" for moment in (closing.at, closing.until))
-    left = f"the windows close before the last message: {closing.left:,} are left at {at}"
+    left = f"from {at} on no window is open any more, with {closing.left:,} left"
     if schedule.on_window_close is OnWindowClose.WAIT:
         return f"{left}; apply waits, and goes on by itself at {until} {zone}"
     return f"{left}; apply stops then, and goes on when it is called again, from {until} {zone} on"

@@ -212,7 +212,7 @@ def test_a_run_that_waits_for_windows_may_begin_when_all_are_closed():
 def test_whoever_has_an_open_window_may_be_sent_to_and_how_many_they_are_is_told():
     found = said(campaign=windowed(), people={"Asia/Tokyo": 1000, "Asia/Dubai": 20})
     assert found == "08:00-20:00 in each person's time zone, open for 20 of 1,020 people; " + (
-        "the windows close before the last message: 1,000 are left at Fri 20 Mar 12:00; "
+        "from Fri 20 Mar 12:00 on no window is open any more, with 1,000 left; "
         "apply stops then, and goes on when it is called again, from Fri 20 Mar 23:00 UTC on"
     )
 

@@ -295,7 +295,7 @@ def test_windows_that_close_before_the_last_message_are_noted(tmp_path):
     late = EVENING.replace(hour=12, minute=59, second=48)
     (note,) = planned(tmp_path, rows(20), campaign=windowed(zone="Asia/Jakarta"), now=late).notes
     assert note == (
-        "the windows close before the last message: 10 are left at Fri 20 Mar 19:59; "
+        "from Fri 20 Mar 19:59 on no window is open any more, with 10 left; "
         "apply stops then, and goes on when it is called again, from Sat 21 Mar 08:00 Asia/Jakarta on"
     )
     waiting = windowed(zone="Asia/Jakarta", on_window_close=OnWindowClose.WAIT)

@@ -353,7 +353,8 @@ def test_people_whose_window_is_closed_wait_in_the_zones_that_their_rows_name(pr
     assert (entry["accepted"], entry["remaining"], entry["exit_code"]) == (2, 1, 5)
     assert entry["stop"]["cause"] == "window"
     assert "Asia/Jayapura" in entry["stop"]["detail"]
-    assert "open for 2 of 3 people; the windows close before the last message: 1 are left" in entry["err"]
+    assert "open for 2 of 3 people; from " in entry["err"]
+    assert "no window is open any more, with 1 left; apply stops then" in entry["err"]
 
 
 def test_what_is_stale_is_not_sent_and_has_its_account(project, plan, apply, sandbox):
