@@ -109,6 +109,7 @@ RUNNER = {
     "query": {"memory_mb": 512, "seconds": 3},
     "treasure_data": {"site": "jp01"},
     "notify": {"on": ["waiting"]},
+    "approval": {"by": "default_branch", "branch": "main", "remote": "origin"},
     "sandbox": {"templates": "t.json", "audiences": "a.json"},
 }
 FULL = {"campaign": CAMPAIGN, "runner": RUNNER}

@@ -26,6 +26,7 @@ _COMMANDS = {
     "plan": ("plan", "Show exactly who would get what; sends nothing."),
     "show": ("show", "Show a plan file again."),
     "apply": ("apply", "Send exactly what was planned, each person at most once."),
+    "approve": ("approve", "Approve what a campaign sends at each of its firings."),
     "status": ("status", "Show what became of every campaign's messages."),
     "calendar": ("calendar", "Show what fires in the coming days, how large, and what collides."),
     "stop": ("stop", "Stop a campaign, or all: nothing new leaves, wherever it is applied."),
