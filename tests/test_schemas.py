@@ -74,6 +74,7 @@ CAMPAIGN = {
     "guards": {
         "max_recipients": 10,
         "max_rejected": "30%",
+        "max_growth": "50%",
         "max_failed": 5,
         "max_unknown": "2%",
         "canary": {"size": 50, "wait": "30m", "max_failed": "5%"},

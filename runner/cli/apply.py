@@ -97,12 +97,17 @@ def command(
             runs.append(run)
             if code is ExitCode.INTERRUPTED:
                 break
-    exit_code = next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
+    exit_code = gravest(codes)
     if as_json:
         output.show_json({"runs": runs, "exit_code": int(exit_code)})
     elif not codes:
         output.say("no pending plan: make one with `runner plan`")
     return exit_code
+
+
+def gravest(codes: Sequence[ExitCode]) -> ExitCode:
+    """Return the exit code of several things that were done, by those of each."""
+    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
 
 
 def _targets(workplace: Workplace, paths: Sequence[Path], given: Given) -> list[Path | Campaign]:
@@ -141,6 +146,13 @@ def _apply_target(
         campaign = target.name if isinstance(target, Campaign) else None
         document = {"run": None, "campaign": campaign, **_error_document(error)}
         return error.exit_code, document
+    return apply_planned(workplace, path, plan, notifier, auto_approve=auto_approve)
+
+
+def apply_planned(
+    workplace: Workplace, path: Path, plan: Plan, notifier: Notifier, *, auto_approve: bool
+) -> tuple[ExitCode, dict[str, object]]:
+    """Apply a plan and push its log; return the exit code and the run's document."""
     code, document = _apply_plan(workplace, path, plan, notifier, auto_approve=auto_approve)
     return _with_log(workplace, plan, notifier, code, document)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,19 +11,11 @@ from runner.cli.workplace import Workplace
 from runner.definition import Definition, define
 from runner.project_file import PROJECT_FILE
 from runner.reports.approval import approval_words
+from runner.ticking import Standing
 
 if TYPE_CHECKING:
     from runner.ledger.interface import LedgerReader
     from runner.template import Template
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Whether a definition is approved: by whom or what, or why it is not, and what would approve it."""
-
-    is_approved: bool
-    why: str
-    command: str = ""
 
 
 def current_definition(workplace: Workplace, campaign: Campaign) -> Definition:
@@ -39,22 +30,19 @@ def standing_of(
     workplace: Workplace, ledger: LedgerReader, campaign: Campaign, definition: Definition
 ) -> Standing:
     """Tell whether the definition is approved, in the way that the project wants."""
-    branch = workplace.project.approved_by_merge
+    branch, command = workplace.project.approved_by_merge, f"runner approve {campaign.path}"
     if branch is not None:
         why_not = why_not_merged(workplace.project.root, _files(campaign), branch)
-        return Standing(
-            is_approved=why_not is None,
-            why=why_not or f"merged to {branch}",
-            command=f"merge {campaign.path} to {branch}" if why_not else "",
-        )
-    approval = ledger.approval(campaign.name)
-    command = f"runner approve {campaign.path}"
-    if approval is None:
-        return Standing(is_approved=False, why="nobody has approved it", command=command)
-    if not approval.covers(definition.digest):
-        edited = "" if approval.revoked_at is not None else "edited since "
-        return Standing(is_approved=False, why=f"{edited}{approval_words(approval)}", command=command)
-    return Standing(is_approved=True, why=approval_words(approval))
+        is_approved, why, command = not why_not, why_not or f"merged to {branch}", f"a merge to {branch}"
+    elif (approval := ledger.approval(campaign.name)) is None:
+        is_approved, why = False, "nobody has approved it"
+    else:
+        is_approved, why = approval.covers(definition.digest), approval_words(approval)
+        is_edited = not is_approved and approval.revoked_at is None
+        why = f"edited since {why}" if is_edited else why
+    return Standing(
+        digest=definition.digest, is_approved=is_approved, why=why, command="" if is_approved else command
+    )
 
 
 def _templates(workplace: Workplace, campaign: Campaign) -> list[Template]:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "show": ("show", "Show a plan file again."),
     "apply": ("apply", "Send exactly what was planned, each person at most once."),
     "approve": ("approve", "Approve what a campaign sends at each of its firings."),
+    "tick": ("tick", "Plan and apply whatever is due, and exit: for cron, timers and CI."),
     "status": ("status", "Show what became of every campaign's messages."),
     "calendar": ("calendar", "Show what fires in the coming days, how large, and what collides."),
     "stop": ("stop", "Stop a campaign, or all: nothing new leaves, wherever it is applied."),

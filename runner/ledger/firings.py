@@ -115,10 +115,10 @@ class FiringRows(FiringReader, Protocol):
     ) -> None:
         """Record firings as due, each slot once and for ever, and that all until `until` are noted.
 
-        A firing that was missed, and has been put to a later time, is due again.
+        A firing that was missed, or has not started, and has been put to a later time, is due then.
         """
         ...
 
-    def move_firing(self, token: LockToken, record: FiringRecord) -> bool:
-        """Record where an open firing stands now; False when it is closed. LockLost without the lock."""
+    def move_firings(self, token: LockToken, records: Sequence[FiringRecord]) -> bool:
+        """Record where open firings stand now; False when one is closed. LockLost without the lock."""
         ...

@@ -111,12 +111,13 @@ class Firings:
             self._store.run_all("add_firing", noted)
             self._store.run("move_noted", {"campaign": campaign, "until": until})
 
-    def move_firing(self, token: LockToken, record: FiringRecord) -> bool:
-        """Record where an open firing stands now; False when it is closed. LockLost without the lock."""
+    def move_firings(self, token: LockToken, records: Sequence[FiringRecord]) -> bool:
+        """Record where open firings stand now; False when one is closed. LockLost without the lock."""
         with self._store.transaction():
             self._locks.check_held(token)
-            values = {**asdict(record), "state": record.state.value}
-            return self._store.changed("move_firing", values) > 0
+            values = [{**asdict(record), "state": record.state.value} for record in records]
+            moved = [self._store.changed("move_firing", each) for each in values]
+        return all(moved)
 
 
 def _approval(row: Row) -> Approval:

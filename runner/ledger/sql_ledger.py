@@ -102,7 +102,7 @@ class SqlLedger:
         self.revoke_approval = firings.revoke_approval
         self.watch = firings.watch
         self.note_firings = firings.note_firings
-        self.move_firing = firings.move_firing
+        self.move_firings = firings.move_firings
         notices = Notices(store)
         self.claim_notice = notices.claim_notice
         self.drop_notice = notices.drop_notice

@@ -414,12 +414,12 @@ ON CONFLICT (campaign) DO NOTHING
 UPDATE watched SET noted_until = :until WHERE campaign = :campaign AND noted_until < :until
 
 -- name: add_firing
--- Note a firing; one that was missed, and has been put to a later time, is due again.
+-- Note a firing; one that was missed, or has not started, and has been put to a later time, is due then.
 INSERT INTO firings (campaign, occurrence, due_at, state, at, by_whom, detail)
 VALUES (:campaign, :occurrence, :due_at, 'due', :now, :by, '')
 ON CONFLICT (campaign, occurrence) DO UPDATE
 SET due_at = excluded.due_at, state = excluded.state, at = excluded.at, by_whom = excluded.by_whom, detail = ''
-WHERE firings.state = 'missed' AND firings.due_at < excluded.due_at
+WHERE firings.state IN ('due', 'waiting', 'missed') AND firings.due_at < excluded.due_at
 
 -- name: move_firing
 -- Move a firing that is not closed.

@@ -84,9 +84,9 @@ def test_a_slot_is_noted_once_and_a_closed_one_stays_closed(ledger, note, token)
         moved = replace(
             record, state=state, at=NOW + 1, detail="why", plan="p", definition="d", to_send=3, expires_at=NOW
         )
-        assert ledger.move_firing(token, moved)
+        assert ledger.move_firings(token, [moved])
         assert ledger.last_firings("lebaran", 9)[-1] == moved
-    assert not ledger.move_firing(token, replace(record, state=FiringState.DUE))
+    assert not ledger.move_firings(token, [replace(record, state=FiringState.DUE)])
     assert note(firing(0)) == [later]
     assert ledger.firing_counts() == {("lebaran", FiringState.FINISHED): 1, ("lebaran", FiringState.DUE): 1}
     assert [each.due_at for each in ledger.last_firings(None, 9)] == [NOW + 60, NOW]
@@ -97,11 +97,15 @@ def test_a_missed_firing_that_was_put_to_a_later_time_is_due_again_and_a_finishe
     ledger, note, token
 ):
     (record,) = note(firing(0, "once"))
-    ledger.move_firing(token, replace(record, state=FiringState.MISSED, detail="late"))
+    ledger.move_firings(token, [replace(record, state=FiringState.MISSED, detail="late")])
     assert note(firing(0, "once")) == []
+    (again,) = note(firing(8, "once"))
+    ledger.move_firings(token, [replace(again, state=FiringState.WAITING, detail="nobody approved it")])
     (again,) = note(firing(9, "once"))
     assert (again.state, again.due_at, again.detail) == (FiringState.DUE, NOW + 540, "")
-    ledger.move_firing(token, replace(again, state=FiringState.FINISHED))
+    for state in (FiringState.STARTED, FiringState.FINISHED):
+        assert ledger.move_firings(token, [replace(again, state=state)])
+        assert [each.due_at for each in note(firing(15, "once"))] in ([], [NOW + 540])
     assert note(firing(20, "once")) == []
 
 
@@ -112,7 +116,7 @@ def test_a_firing_is_moved_under_its_lock_alone(ledger, note, token, ada):
     assert caught.value.by.startswith("ada@here pid 12 since ")
     ledger.release(token)
     with pytest.raises(LockLost):
-        ledger.move_firing(token, replace(record, state=FiringState.MISSED))
+        ledger.move_firings(token, [replace(record, state=FiringState.MISSED)])
     assert ledger.open_firings("lebaran") == [record]
 
 
