@@ -28,6 +28,7 @@ _COMMANDS = {
     "apply": ("apply", "Send exactly what was planned, each person at most once."),
     "approve": ("approve", "Approve what a campaign sends at each of its firings."),
     "tick": ("tick", "Plan and apply whatever is due, and exit: for cron, timers and CI."),
+    "serve": ("serve", "Do that on time, as a service, with health and metrics pages."),
     "status": ("status", "Show what became of every campaign's messages."),
     "calendar": ("calendar", "Show what fires in the coming days, how large, and what collides."),
     "stop": ("stop", "Stop a campaign, or all: nothing new leaves, wherever it is applied."),

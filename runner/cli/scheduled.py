@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from runner.ledger.firings import FiringRecord
     from runner.ledger.interface import Holder, Ledger
 
+#: No wait is shorter, in seconds.
+_SHORTEST = 0.05
 #: Where campaigns are when no path is given, from the project's root.
 DEFAULT_FOLDER = "campaigns"
 
@@ -72,3 +74,10 @@ def next_due(campaign: Campaign, now: datetime) -> datetime | None:
     """Return when the campaign fires next (UTC), None when it never does again."""
     following: Firing | None = next(firings(campaign.schedule, now, now + HORIZON), None)
     return following.due_at if following else None
+
+
+def seconds_to_next(scheduled: Scheduled, now: datetime, most: float) -> float:
+    """Return how long it is to the next firing of any campaign, in seconds, `most` at most."""
+    following = (next_due(campaign, now) for _, campaign in scheduled.campaigns)
+    waits = ((due - now).total_seconds() for due in following if due)
+    return max(min([most, *waits]), _SHORTEST)
