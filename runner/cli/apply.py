@@ -30,6 +30,7 @@ from runner.errors import (
     RunnerError,
     TemplateError,
     UsageError,
+    gravest,
 )
 from runner.notice import LOG
 from runner.plan import Plan
@@ -51,16 +52,6 @@ Loaded = TypeVar("Loaded")
 _SWITCH_SECONDS = 0.001
 #: How many objects more than are gone make the garbage collector look.
 _COLLECT_AFTER = 50_000
-
-#: When several plans are applied, the exit code is the first of these that any of them ended with.
-_GRAVEST_FIRST = (
-    ExitCode.INTERRUPTED,
-    ExitCode.ERROR,
-    ExitCode.STOPPED,
-    ExitCode.REFUSED,
-    ExitCode.UNSETTLED,
-    ExitCode.DONE,
-)
 
 
 @click.command(name="apply")
@@ -103,11 +94,6 @@ def command(
     elif not codes:
         output.say("no pending plan: make one with `runner plan`")
     return exit_code
-
-
-def gravest(codes: Sequence[ExitCode]) -> ExitCode:
-    """Return the exit code of several things that were done, by those of each."""
-    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
 
 
 def _targets(workplace: Workplace, paths: Sequence[Path], given: Given) -> list[Path | Campaign]:

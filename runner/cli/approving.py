@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def current_definition(workplace: Workplace, campaign: Campaign) -> Definition:
-    """Return the definition of a campaign with its template as the provider lists it.
+    """Return the definition of a campaign with its templates as the provider lists them.
 
-    TemplateError when the template is not there, may not be sent, or does not fit.
+    TemplateError when one is not there, may not be sent, or does not fit.
     """
     return define(campaign, _templates(workplace, campaign))
 
@@ -46,13 +46,12 @@ def standing_of(
 
 
 def _templates(workplace: Workplace, campaign: Campaign) -> list[Template]:
-    from runner.template_check import check_template, find_template
+    from runner.template_check import checked_templates
 
     listing = workplace.provider(campaign.provider).templates()
-    listing.require(campaign.template.name, campaign.template.language)
-    template = find_template(listing.templates, campaign.template.name, campaign.template.language)
-    check_template(template, campaign.template, campaign.variables)
-    return [template]
+    for message in campaign.messages:
+        listing.require(message.template.name, message.template.language)
+    return checked_templates(listing.templates, campaign.messages)
 
 
 def _files(campaign: Campaign) -> list[PurePosixPath]:

@@ -60,9 +60,10 @@ def command(
     service = Service(settings, project, this_process(user_name()))
     _stop_by_signals(service.interrupt)
     with pages_served(service, host, port, host_check(host)) as url:
+        token = service.try_to_lead()
         _ready(url, as_json=as_json)
         while True:
-            token = service.lead()
+            token = token or service.lead()
             if token is None:
                 return ExitCode.DONE
             output.say("leading: firings start on time from here")
@@ -70,6 +71,7 @@ def command(
                 return service.run(token)
             except LockLost as error:
                 output.report(error)
+                token = None
                 if not standby:
                     raise Refusal(
                         "another service has taken the lead over", hint="see /healthz of that one"

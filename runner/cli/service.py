@@ -65,13 +65,11 @@ class Service:
         self.stop = Event()
 
     def lead(self) -> LockToken | None:
-        """Take the lead; None when it was stopped while it stood by. Refusal where another one leads."""
-        while not self.stop.is_set():
-            token = self._try_to_lead()
+        """Wait until nobody else leads, and take the lead; None when it was stopped before."""
+        while not self.stop.wait(min(self._settings.every, _STANDBY_SECONDS)):
+            token = self.try_to_lead()
             if token is not None:
-                self._is_leader, self._led_by = True, None
                 return token
-            self.stop.wait(min(self._settings.every, _STANDBY_SECONDS))
         return None
 
     def run(self, token: LockToken) -> ExitCode:
@@ -128,10 +126,11 @@ class Service:
             firings=firings,
         )
 
-    def _try_to_lead(self) -> LockToken | None:
+    def try_to_lead(self) -> LockToken | None:
+        """Take the lead if nobody else has it; Refusal, which says who, for one that is not to stand by."""
         try:
             with self._ledger() as ledger:
-                return ledger.acquire(SERVE_LOCK, self._holder, time.time())
+                token = ledger.acquire(SERVE_LOCK, self._holder, time.time())
         except LockHeld as held:
             if not self._settings.standby:
                 raise Refusal(
@@ -146,6 +145,9 @@ class Service:
                 raise
             self._error = error.message
             self._say([error])
+        else:
+            self._is_leader, self._led_by = True, None
+            return token
         return None
 
     def _ledger(self) -> AbstractContextManager[Ledger]:

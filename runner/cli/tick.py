@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,10 @@ import click
 
 from runner.campaign import Campaign
 from runner.cli import output
-from runner.cli.apply import gravest
 from runner.cli.scheduled import Scheduled, load_scheduled, next_due, with_work
 from runner.cli.telling import open_notifier
 from runner.cli.workplace import Workplace, open_workplace, user_name
-from runner.errors import ExitCode, RunnerError
+from runner.errors import ExitCode, RunnerError, gravest
 
 if TYPE_CHECKING:
     from runner.ledger.firings import FiringRecord
@@ -85,15 +84,23 @@ def _one_after_another(
     workplace: Workplace, campaigns: Sequence[Campaign], holder: Holder
 ) -> list[dict[str, Any]]:
     """Tick each campaign in this process; what goes wrong with one is its own."""
-    # A plan that is being made is given up at once, as Ctrl-C does; an apply has handlers of its own.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     entries: list[dict[str, Any]] = []
-    with open_notifier(workplace) as notifier:
+    with _given_up_by_sigterm(), open_notifier(workplace) as notifier:
         for campaign in campaigns:
             entries.append(_tick_one(workplace, campaign, holder, notifier))
             if entries[-1]["exit_code"] == ExitCode.INTERRUPTED:
                 break
     return entries
+
+
+@contextmanager
+def _given_up_by_sigterm() -> Iterator[None]:
+    """Give a plan that is being made up at once, as Ctrl-C does; an apply has handlers of its own."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tick_one(workplace: Workplace, campaign: Campaign, holder: Holder, notifier: Notifier) -> dict[str, Any]:

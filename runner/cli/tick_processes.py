@@ -24,7 +24,7 @@ class TickProcess:
         self.path = path
         # In a session of its own: Ctrl-C at the terminal reaches it once, by us.
         self._process = subprocess.Popen(  # noqa: S603 - this program, a path of the command line
-            [sys.executable, "-m", "runner", "tick", str(path), "--json", *flags],
+            [sys.executable, "-m", "runner", "tick", "--json", *flags, "--", str(path)],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -33,8 +33,9 @@ class Served:
             stderr=subprocess.PIPE,
             text=True,
         )
-        first = self.process.stdout.readline()
-        self.url = json.loads(first)["url"] if first else None
+        self.url = None
+        with suppress(ValueError):  # one that is refused says so in a longer document
+            self.url = json.loads(self.process.stdout.readline())["url"]
 
     def get(self, path, **headers):
         request = urllib.request.Request(self.url + path, headers=headers)
