@@ -205,6 +205,7 @@ class Guards:
 
     max_recipients: int | None = None
     max_rejected: Limit | None = None
+    max_growth: Limit | None = None
     max_failed: Limit | None = None
     max_unknown: Limit | None = None
     canary: Canary | None = None

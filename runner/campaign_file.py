@@ -178,6 +178,7 @@ def _guards(document: Document) -> Guards:
     return Guards(
         max_recipients=_whole(document.get("max_recipients")),
         max_rejected=_limit(document.get("max_rejected")),
+        max_growth=_limit(document.get("max_growth")),
         max_failed=_limit(document.get("max_failed")),
         max_unknown=_limit(document.get("max_unknown")),
         canary=None if canary is None else _canary(canary),

@@ -35,6 +35,22 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+#: The exit code of several things that were done is the first of these that any of them ended with.
+_GRAVEST_FIRST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.ERROR,
+    ExitCode.STOPPED,
+    ExitCode.REFUSED,
+    ExitCode.UNSETTLED,
+    ExitCode.DONE,
+)
+
+
+def gravest(codes: Sequence[ExitCode]) -> ExitCode:
+    """Return the exit code of several things that were done, by those of each."""
+    return next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """A place in a file a person wrote; `line` and `column` count from 1, columns in characters."""

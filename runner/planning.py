@@ -7,7 +7,7 @@ samples -> the plan, sealed. Planning reads the ledger and the provider's templa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,6 +16,7 @@ from runner import plan_file, screening
 from runner.campaign import Campaign, Canary, Guards, Variant
 from runner.errors import Refusal
 from runner.forgotten import Forgotten
+from runner.growth import check_growth
 from runner.plan import (
     Git,
     GuardCheck,
@@ -79,6 +80,10 @@ class LedgerReader(Protocol):
         """Yield, in batches, phones and how many messages they got since then, over all campaigns."""
         ...
 
+    def previous_size(self, campaign: str, occurrence: str) -> tuple[str, int] | None:
+        """Return the occurrence before this one that was sent, and how many deliveries it had."""
+        ...
+
     def opted_out(self) -> Iterator[list[str]]:
         """Yield, in batches, the phones that are not to be messaged any more."""
         ...
@@ -140,7 +145,17 @@ def make_plan(
         hours=_hours(campaign, firing, circumstances),
     )
     draft = _Draft(campaign, chosen, firing, fetched, messages, screened, provider, circumstances)
-    return sealed(_plan(draft, generation=generation, provider_is_local=provider_is_local))
+    plan = _plan(draft, generation=generation, provider_is_local=provider_is_local)
+    return sealed(_with_growth(plan, campaign.guards, ledger))
+
+
+def _with_growth(plan: Plan, guards: Guards, ledger: LedgerReader) -> Plan:
+    """Return the plan with the guard that asks the ledger for the occurrence before."""
+    if guards.max_growth is None:
+        return plan
+    previous = ledger.previous_size(plan.campaign, plan.occurrence)
+    check = check_growth(guards.max_growth, plan.to_send + plan.already_sent, previous)
+    return replace(plan, guards=(*plan.guards, check))
 
 
 def _hours(campaign: Campaign, firing: Firing, circumstances: Circumstances) -> Hours | None:

@@ -38,12 +38,25 @@ class ProviderSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MergedTo:
+    """The branch of a remote, as this clone knows it, to which a merge approves what it brings."""
+
+    remote: str
+    branch: str
+
+    def __str__(self) -> str:
+        """Render as git writes it: `origin/main`."""
+        return f"{self.remote}/{self.branch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """One project: a folder with a runner.yml. `root`, `data`, `state` and `suppression` are absolute.
 
     `ledger` is a URL: `sqlite:///` and a path relative to the root, or absolute with four slashes.
     `td_site` is Treasure Data's site. `query_memory_mb` and `query_seconds` bound what a segment query may
-    use. `notify` is for campaigns that have none of their own.
+    use. `notify` is for campaigns that have none of their own. What is merged to `approved_by_merge` is
+    approved; None where a person's `runner approve` is wanted.
     """
 
     root: Path
@@ -61,3 +74,4 @@ class Project:
     sandbox_audiences: Path | None = None
     td_site: str | None = None
     notify: Mapping[str, Any] = field(default_factory=dict)
+    approved_by_merge: MergedTo | None = None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from runner.errors import UsageError
 from runner.file_checks import Checked, check_path, check_window, check_zone, checked, is_file, settle
 from runner.problem_words import show_text
-from runner.project import Project, ProviderSettings, Rate
+from runner.project import MergedTo, Project, ProviderSettings, Rate
 from runner.strict_yaml import read_yaml
 
 PROJECT_FILE = "runner.yml"
@@ -60,6 +60,7 @@ def load_project(root: Path) -> Project:
         sandbox_audiences=audiences,
         td_site=document.get("treasure_data", {}).get("site"),
         notify=document.get("notify", {}),
+        approved_by_merge=_merged_to(document.get("approval", {})),
     )
 
 
@@ -113,6 +114,12 @@ def _check_urls(file: Checked) -> None:
             file.add(
                 ("providers", name, "url"), "an address without TLS", "an address that starts with https://"
             )
+
+
+def _merged_to(document: Mapping[str, Any]) -> MergedTo | None:
+    if document.get("by", "command") == "command":
+        return None
+    return MergedTo(remote=document.get("remote", "origin"), branch=document.get("branch", "main"))
 
 
 def _provider(name: str, entry: Mapping[str, Any]) -> ProviderSettings:

@@ -8,7 +8,8 @@ import shlex
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from runner import __version__
 from runner.campaign_file import load_campaign
 from runner.cli.main import cli
 from runner.errors import ExitCode
+from runner.ledger import open_ledger
 from runner.plan import REASONS
 from runner.project_file import load_project
 from runner.providers.ada_outcomes import RULES
@@ -305,6 +307,8 @@ def test_every_json_document_is_described_key_by_key(
         "plan": run("plan", "promo.yml", "--json", "-o", str(plan)),
         "show": run("show", str(plan), "--json"),
         "apply": run("apply", str(plan), "--auto-approve", "--json", "--rate", "unlimited"),
+        "approve": run("approve", "promo.yml", "--auto-approve", "--json"),
+        "tick": ticked(project, run),
         "status": stopped_status(run),
         "calendar": run("calendar", "coming", "--json"),
         "stop": run("stop", "promo", "--json"),
@@ -325,7 +329,7 @@ def test_every_json_document_is_described_key_by_key(
     assert documents["receipts import"].json["pushed"]
     page = ROOT / "docs/json.md"
     common = words_in_code(text_of(page).split("\n## ")[0])
-    said_elsewhere = {"show": "plan", "receipts import": "log push"}
+    said_elsewhere = {"show": "plan", "tick": "status", "receipts import": "log push"}
     for name, result in documents.items():
         described = common | words_in_code(section(page, f"`runner {name} "))
         described |= words_in_code(section(page, f"`runner {said_elsewhere.get(name, name)} "))
@@ -350,6 +354,19 @@ def stopped_status(run: Run) -> Result:
     run("resume")
     assert status.json["stops"]
     return status
+
+
+def ticked(project: ProjectFolder, run: Run) -> Result:
+    """Return what a tick says of a firing that waits for its approval."""
+    at = datetime.now(timezone.utc) - timedelta(minutes=1)
+    schedule = f"schedule: {{at: {at:%Y-%m-%dT%H:%M}, timezone: UTC}}\n"
+    text = CAMPAIGN.replace("campaign: promo", "campaign: waits") + schedule
+    project.campaign(text, name="waits/waits.yml")
+    with closing(open_ledger("sqlite:///.runner/ledger.db", root=project.root)) as ledger:
+        ledger.watch("waits", at.timestamp() - 3600)
+    tick = run("tick", "waits", "--json")
+    assert tick.json["campaigns"][0]["firings"]
+    return tick
 
 
 def report(project: ProjectFolder, sandbox: SandboxProcess) -> list[str]:

@@ -58,7 +58,8 @@ ADA = ProviderSettings(name="ada", url="https://x", sender="60110000001", rate=R
 class Ledger:
     """A ledger as planning reads it."""
 
-    def __init__(self, taken=(), recent=(), generation=0, opted_out=()):
+    def __init__(self, taken=(), recent=(), generation=0, opted_out=(), previous=None):
+        self.previous = previous
         self._taken, self._recent, self._generation = taken, recent, generation
         self._opted_out = opted_out
         self.since = None
@@ -72,6 +73,9 @@ class Ledger:
     def recent(self, since):
         self.since = since
         yield list(self._recent)
+
+    def previous_size(self, campaign, occurrence):
+        return self.previous
 
     def generation(self, campaign, occurrence):
         return self._generation
@@ -253,6 +257,24 @@ def test_a_guard_is_exceeded_above_its_limit_and_not_at_it(tmp_path, guards, exc
     people = [*rows(2), ("x", "1", "Ayu", "true")]
     plan = planned(tmp_path, people, campaign=replace(CAMPAIGN, guards=guards))
     assert [guard.name for guard in plan.exceeded] == exceeded
+
+
+@pytest.mark.parametrize(
+    ("previous", "found", "is_over"),
+    [
+        (None, "no earlier occurrence was sent: not judged", False),
+        (("2026-11-01T02:00Z", 2), "3 after 2 of 2026-11-01T02:00Z (+50.0%)", False),
+        (("2026-11-01T02:00Z", 1), "3 after 1 of 2026-11-01T02:00Z (+200.0%)", True),
+        (("2026-11-01T02:00Z", 9), "3 after 9 of 2026-11-01T02:00Z (-66.7%)", False),
+    ],
+)
+def test_growth_is_judged_against_the_occurrence_before(tmp_path, previous, found, is_over):
+    campaign = replace(CAMPAIGN, guards=Guards(max_growth=Limit(share=0.5)))
+    taken = [rows(1)[0][1]]
+    plan = planned(tmp_path, rows(3), campaign=campaign, ledger=Ledger(taken=taken, previous=previous))
+    assert (plan.to_send, plan.already_sent) == (2, 1)
+    (guard,) = plan.guards
+    assert (guard.name, guard.limit, guard.found, guard.exceeded) == ("max_growth", "50%", found, is_over)
 
 
 def test_without_rows_no_share_is_exceeded(tmp_path):

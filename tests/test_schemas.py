@@ -76,6 +76,7 @@ CAMPAIGN = {
     "guards": {
         "max_recipients": 10,
         "max_rejected": "30%",
+        "max_growth": "50%",
         "max_failed": 5,
         "max_unknown": "2%",
         "canary": {"size": 50, "wait": "30m", "max_failed": "5%"},
@@ -111,6 +112,7 @@ RUNNER = {
     "query": {"memory_mb": 512, "seconds": 3},
     "treasure_data": {"site": "jp01"},
     "notify": {"on": ["waiting"]},
+    "approval": {"by": "default_branch", "branch": "main", "remote": "origin"},
     "sandbox": {"templates": "t.json", "audiences": "a.json"},
 }
 FULL = {"campaign": CAMPAIGN, "runner": RUNNER}

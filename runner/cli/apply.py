@@ -30,6 +30,7 @@ from runner.errors import (
     RunnerError,
     TemplateError,
     UsageError,
+    gravest,
 )
 from runner.notice import LOG
 from runner.plan import Plan
@@ -51,16 +52,6 @@ Loaded = TypeVar("Loaded")
 _SWITCH_SECONDS = 0.001
 #: How many objects more than are gone make the garbage collector look.
 _COLLECT_AFTER = 50_000
-
-#: When several plans are applied, the exit code is the first of these that any of them ended with.
-_GRAVEST_FIRST = (
-    ExitCode.INTERRUPTED,
-    ExitCode.ERROR,
-    ExitCode.STOPPED,
-    ExitCode.REFUSED,
-    ExitCode.UNSETTLED,
-    ExitCode.DONE,
-)
 
 
 @click.command(name="apply")
@@ -97,7 +88,7 @@ def command(
             runs.append(run)
             if code is ExitCode.INTERRUPTED:
                 break
-    exit_code = next((code for code in _GRAVEST_FIRST if code in codes), ExitCode.DONE)
+    exit_code = gravest(codes)
     if as_json:
         output.show_json({"runs": runs, "exit_code": int(exit_code)})
     elif not codes:
@@ -141,6 +132,13 @@ def _apply_target(
         campaign = target.name if isinstance(target, Campaign) else None
         document = {"run": None, "campaign": campaign, **_error_document(error)}
         return error.exit_code, document
+    return apply_planned(workplace, path, plan, notifier, auto_approve=auto_approve)
+
+
+def apply_planned(
+    workplace: Workplace, path: Path, plan: Plan, notifier: Notifier, *, auto_approve: bool
+) -> tuple[ExitCode, dict[str, object]]:
+    """Apply a plan and push its log; return the exit code and the run's document."""
     code, document = _apply_plan(workplace, path, plan, notifier, auto_approve=auto_approve)
     return _with_log(workplace, plan, notifier, code, document)
 

@@ -13,11 +13,16 @@ from runner.cli import output
 from runner.cli.workplace import open_workplace
 from runner.ledger.records import Counts
 from runner.reports import wording
+from runner.reports.firing import firing_document, firing_line
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from runner.ledger.interface import OccurrenceSummary, RunRecord, StopRecord
+
+
+#: How many firings are shown, the latest.
+_FIRINGS = 50
 
 
 @click.command(name="status")
@@ -35,13 +40,23 @@ def command(campaign: str | None, as_json: bool, sandbox: bool) -> None:
             stops = [
                 stop for stop in ledger.stops() if campaign in {None, stop.campaign} or not stop.campaign
             ]
+            firings = ledger.last_firings(campaign, _FIRINGS)
     if as_json:
         documents = [_document(occurrence) for occurrence in occurrences]
-        output.show_json({"stops": [stop_document(stop) for stop in stops], "occurrences": documents})
+        output.show_json(
+            {
+                "stops": [stop_document(stop) for stop in stops],
+                "occurrences": documents,
+                "firings": [firing_document(firing) for firing in firings],
+            }
+        )
         return
     for stop in stops:
         output.show(f"stopped: {stop}; `{stop.lifted_by}` lifts it")
     _show(occurrences, campaign)
+    for firing in reversed(firings):
+        if firing.state.value != "finished":
+            output.show(firing_line(firing))
 
 
 def stop_document(stop: StopRecord) -> dict[str, Any]:

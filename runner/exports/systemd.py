@@ -26,7 +26,9 @@ User={user}
 WorkingDirectory={root}
 EnvironmentFile={environment}
 ExecStart={command} tick
-# A stop finishes what is in flight: as long as the provider may take to answer.
+# A stop finishes what is in flight: as long as the provider may take to answer. The tick passes it on to its
+# processes; a second one would end them at once.
+KillMode=mixed
 TimeoutStopSec=120
 UMask=0077
 NoNewPrivileges=yes

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from runner.audit_chain import Entry, Head
 from runner.delivery import State
-from runner.errors import ExitCode, LedgerError
+from runner.errors import ExitCode, LedgerError, Refusal
+from runner.ledger.firings import FiringReader, FiringRows
 from runner.ledger.records import (
     Counts,
     DeliveryHistory,
@@ -37,6 +38,7 @@ from runner.ledger.webhooks import OptOutReader, WebhookReader, WebhookRows
 from runner.notice import Notice
 
 __all__ = [
+    "SERVE_LOCK",
     "STALE_AFTER",
     "CampaignStopped",
     "Counts",
@@ -49,6 +51,7 @@ __all__ = [
     "Intent",
     "Ledger",
     "LedgerReader",
+    "LockHeld",
     "LockLost",
     "LockRecord",
     "LockToken",
@@ -62,11 +65,23 @@ __all__ = [
     "RunRecord",
     "Settlement",
     "StopRecord",
+    "campaign_lock_name",
     "lock_name",
 ]
 
 #: A lock held on another machine whose heartbeat is older than this (seconds) may be taken over.
 STALE_AFTER = 120.0
+
+
+class LockHeld(Refusal):
+    """A lock is held by a process that is not gone."""
+
+    def __init__(self, name: str, held: LockRecord, since: str) -> None:
+        super().__init__(
+            f"{name} is being applied by {held.holder} since {since}",
+            hint="wait until it has finished, or stop it: it records what is in flight first",
+        )
+        self.by = f"{held.holder} since {since}"
 
 
 class LockLost(LedgerError):  # noqa: N818 - named after the event
@@ -88,7 +103,16 @@ def lock_name(campaign: str, occurrence: str) -> str:
     return f"{campaign}/{occurrence}"
 
 
-class LedgerReader(OptOutReader, WebhookReader, Protocol):
+def campaign_lock_name(campaign: str) -> str:
+    """Return the name of the lock under which a campaign's firings are run; no occurrence's lock has it."""
+    return f"firings of {campaign}"
+
+
+#: The name of the lock of whoever starts firings on time.
+SERVE_LOCK = "serve"
+
+
+class LedgerReader(OptOutReader, WebhookReader, FiringReader, Protocol):
     """What can be asked of a ledger; asking changes nothing."""
 
     def close(self) -> None:
@@ -211,7 +235,7 @@ class Locks(Protocol):
     """Who may apply an occurrence: one process at a time."""
 
     def acquire(self, name: str, holder: Holder, now: float) -> LockToken:
-        """Take a lock that is free, or whose holder is gone; else raise Refusal, which says who holds it."""
+        """Take a lock that is free, or whose holder is gone; else raise LockHeld, which says who holds it."""
         ...
 
     def heartbeat(self, token: LockToken, now: float) -> None:
@@ -239,7 +263,7 @@ class PaceRows(Protocol):
         ...
 
 
-class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, Protocol):
+class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, FiringRows, Protocol):
     """A ledger open for writing; each method is one durable transaction."""
 
     def register_plan(

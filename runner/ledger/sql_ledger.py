@@ -15,6 +15,7 @@ from runner.ledger import sql_rows as rows
 from runner.ledger.interface import Counts, Holder, LockToken, PlanRecord, RunRecord
 from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_deliveries import Deliveries
+from runner.ledger.sql_firings import Firings
 from runner.ledger.sql_forgetting import Forgetting
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_logs import LogBatches
@@ -78,7 +79,7 @@ class SqlLedger:
         self.record_receipts = Receipts(store, deliveries, opt_outs).record_receipts
         self.cut_log, self.mark_logged = logs.cut_log, logs.mark_logged
         self._add_stops(stops)
-        self._add_planned(store)
+        self._add_planned(store, locks)
         self._answer_for(Forgetting(store, locks))
         self._add_webhooks(reading)
 
@@ -88,8 +89,20 @@ class SqlLedger:
         self.stop = stops.stop
         self.resume = stops.resume
 
-    def _add_planned(self, store: Store) -> None:
-        """Add what is done by itself, and what people are told of it."""
+    def _add_planned(self, store: Store, locks: SqlLocks) -> None:
+        """Add what is done by itself, who approved it, and what people are told of it."""
+        firings = Firings(store, locks)
+        self.approval = firings.approval
+        self.noted_until = firings.noted_until
+        self.open_firings = firings.open_firings
+        self.last_firings = firings.last_firings
+        self.firing_counts = firings.firing_counts
+        self.previous_size = firings.previous_size
+        self.approve = firings.approve
+        self.revoke_approval = firings.revoke_approval
+        self.watch = firings.watch
+        self.note_firings = firings.note_firings
+        self.move_firings = firings.move_firings
         notices = Notices(store)
         self.claim_notice = notices.claim_notice
         self.drop_notice = notices.drop_notice

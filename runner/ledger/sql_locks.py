@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timezone
 
-from runner.errors import Refusal
 from runner.ledger import sql_rows as rows
-from runner.ledger.interface import STALE_AFTER, Holder, LockLost, LockRecord, LockToken
+from runner.ledger.interface import STALE_AFTER, Holder, LockHeld, LockLost, LockRecord, LockToken
 from runner.ledger.sql_audit import Audit
 from runner.ledger.store import Store
 
@@ -29,16 +28,13 @@ class SqlLocks:
         self._audit = Audit(store)
 
     def acquire(self, name: str, holder: Holder, now: float) -> LockToken:
-        """Take a lock that is free, or whose holder is gone; else raise Refusal, which says who holds it."""
+        """Take a lock that is free, or whose holder is gone; else raise LockHeld, which says who holds it."""
         with self._store.transaction():
             self._store.run("lock_the_locks", {})
             now = self._clock(now)
             held = self.holder_of(name)
             if held is not None and not self._is_stale(held, holder, now):
-                raise Refusal(
-                    f"{name} is being applied by {held.holder} since {_clock_time(held.started_at, now)}",
-                    hint="wait until it has finished, or stop it: it records what is in flight first",
-                )
+                raise LockHeld(name, held, _clock_time(held.started_at, now))
             self._store.run("drop_stale_lock", {"name": name})
             ((number,),) = self._store.rows("add_lock", name=name, now=now, **asdict(holder))
             if held is not None:
@@ -66,7 +62,7 @@ class SqlLocks:
             )
 
     def held(self, seen_by: Holder, now: float) -> list[str]:
-        """Return the names of the locks whose holders still run, as far as `seen_by` can tell."""
+        """Return the names of the occurrences' locks whose holders run, as far as `seen_by` can tell."""
         now = self._clock(now)
         names = [name for (name,) in self._store.rows("held_locks")]
         records = [(name, self.holder_of(name)) for name in names]

@@ -291,8 +291,8 @@ VALUES (:number, :at, :event, :actor, :details, :previous, :hash)
 SELECT number, at, event, actor, details, previous, hash FROM audit ORDER BY number
 
 -- name: held_locks
--- List the locks that are held.
-SELECT name FROM locks ORDER BY name
+-- List the locks of occurrences that are held: they alone have a slash in their names.
+SELECT name FROM locks WHERE replace(name, '/', '') <> name ORDER BY name
 
 -- name: last_forgotten
 -- Find the number of whoever was forgotten last; 0 when nobody was.
@@ -384,3 +384,66 @@ WHERE notices.state <> excluded.state
 -- Forget which state a topic is in, if it is this one, or whichever it is.
 DELETE FROM notices WHERE campaign = :campaign AND occurrence = :occurrence AND topic = :topic
     AND (CAST(:state AS TEXT) IS NULL OR state = :state)
+
+-- name: last_approval
+-- Find the last approval of a campaign, also one that was revoked.
+SELECT campaign, digest, content, approved_by, approved_at, git, revoked_by, revoked_at FROM approvals
+WHERE campaign = :campaign ORDER BY id DESC LIMIT 1
+
+-- name: add_approval
+-- Approve a definition.
+INSERT INTO approvals (campaign, digest, content, approved_by, approved_at, git)
+VALUES (:campaign, :digest, :content, :by, :now, :git)
+
+-- name: revoke_approval
+-- Take the last approval of a campaign back, if it stands.
+UPDATE approvals SET revoked_by = :by, revoked_at = :now
+WHERE id = (SELECT max(id) FROM approvals WHERE campaign = :campaign) AND revoked_at IS NULL
+
+-- name: noted_until
+-- Find until when a campaign's firings are noted.
+SELECT noted_until FROM watched WHERE campaign = :campaign
+
+-- name: add_watched
+-- Let a campaign's firings count from now on, unless they do already.
+INSERT INTO watched (campaign, since, noted_until) VALUES (:campaign, :now, :now)
+ON CONFLICT (campaign) DO NOTHING
+
+-- name: move_noted
+-- Note until when a campaign's firings are noted; it never goes back.
+UPDATE watched SET noted_until = :until WHERE campaign = :campaign AND noted_until < :until
+
+-- name: add_firing
+-- Note a firing; one that was missed, or has not started, and has been put to a later time, is due then.
+INSERT INTO firings (campaign, occurrence, due_at, state, at, by_whom, detail)
+VALUES (:campaign, :occurrence, :due_at, 'due', :now, :by, '')
+ON CONFLICT (campaign, occurrence) DO UPDATE
+SET due_at = excluded.due_at, state = excluded.state, at = excluded.at, by_whom = excluded.by_whom, detail = ''
+WHERE firings.state IN ('due', 'waiting', 'missed') AND firings.due_at < excluded.due_at
+
+-- name: move_firing
+-- Move a firing that is not closed.
+UPDATE firings SET due_at = :due_at, state = :state, at = :at, by_whom = :by, detail = :detail, plan = :plan,
+    definition = :definition, to_send = :to_send, expires_at = :expires_at
+WHERE campaign = :campaign AND occurrence = :occurrence AND state IN ('due', 'waiting', 'started')
+
+-- name: open_firings
+-- List a campaign's firings that are not closed, in the order of their due times.
+SELECT campaign, occurrence, due_at, state, at, by_whom, detail, plan, definition, to_send, expires_at FROM firings
+WHERE campaign = :campaign AND state IN ('due', 'waiting', 'started') ORDER BY due_at, occurrence
+
+-- name: last_firings
+-- List the latest firings of a campaign, or of all.
+SELECT campaign, occurrence, due_at, state, at, by_whom, detail, plan, definition, to_send, expires_at FROM firings
+WHERE CAST(:campaign AS TEXT) IS NULL OR campaign = :campaign ORDER BY due_at DESC, campaign, occurrence LIMIT :limit
+
+-- name: firing_counts
+-- Count firings by campaign and state.
+SELECT campaign, state, count(*) FROM firings GROUP BY campaign, state
+
+-- name: previous_size
+-- Find the occurrence before one that was sent, and the deliveries of its greatest plan.
+SELECT occurrences.occurrence, max(plans.to_send)
+FROM occurrences JOIN plans ON plans.occurrence_id = occurrences.id
+WHERE occurrences.campaign = :campaign AND occurrences.occurrence < :occurrence
+GROUP BY occurrences.occurrence ORDER BY occurrences.occurrence DESC LIMIT 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runner.applying import Report
 from runner.errors import ExitCode, RunnerError
+from runner.ledger.firings import FiringRecord
 from runner.ledger.interface import Counts
 from runner.notice import Notice, NoticeEvent, without_numbers
 from runner.plan import Plan
@@ -54,6 +57,56 @@ def failed(plan: Plan, counts: Counts | None, error: RunnerError) -> Notice:
     )
 
 
+def planned(plan: Plan) -> Notice:
+    """Return the notice of a firing that was planned."""
+    return Notice(
+        event=NoticeEvent.PLANNED,
+        campaign=plan.campaign,
+        occurrence=plan.occurrence,
+        balance=(plan_balance(plan),),
+        command=f"runner status {plan.campaign}",
+        cause=plan.digest[:12],
+    )
+
+
+def waiting(record: FiringRecord, plan: Plan | None, why: str, command: str) -> Notice:
+    """Return the notice of a firing that waits for an approval; `plan` is None when it had begun before."""
+    return Notice(
+        event=NoticeEvent.WAITING,
+        campaign=record.campaign,
+        occurrence=record.occurrence,
+        balance=(plan_balance(plan),) if plan else (),
+        detail=why,
+        command=command,
+        cause=(record.definition or "")[:12],
+    )
+
+
+def missed(records: Sequence[FiringRecord]) -> Notice:
+    """Return the notice of firings, in their order, that were too late to be sent: one for all of them."""
+    last = records[-1]
+    others = f"{len(records)} firings since {records[0].occurrence}; the last: " if len(records) > 1 else ""
+    return Notice(
+        event=NoticeEvent.MISSED,
+        campaign=last.campaign,
+        occurrence=last.occurrence,
+        detail=f"{others}{last.detail}",
+        command=f"runner status {last.campaign}",
+    )
+
+
+def not_planned(record: FiringRecord, error: RunnerError) -> Notice:
+    """Return the notice of a firing that could not be planned."""
+    return Notice(
+        event=NoticeEvent.FAILED,
+        campaign=record.campaign,
+        occurrence=record.occurrence,
+        detail=f"{error.message}; {error.hint}" if error.hint else error.message,
+        command="runner tick  (it tries again by itself, within the grace)",
+        cause=without_numbers(f"{type(error).__name__} {error.message}"),
+    )
+
+
 def log_failed(campaign: str, occurrence: str, error: RunnerError) -> Notice:
     """Return the notice of a log that could not be written."""
     return Notice(
@@ -63,6 +116,15 @@ def log_failed(campaign: str, occurrence: str, error: RunnerError) -> Notice:
         detail=f"the messages went out, their rows are kept: {error.message}",
         command="runner log push",
         cause=without_numbers(error.message),
+    )
+
+
+def plan_balance(plan: Plan) -> str:
+    """Return what became of a plan's rows, as one sum."""
+    rejected = wording.number(sum(plan.rejected.values()))
+    return (
+        f"{wording.number(plan.rows)} rows = {wording.number(plan.to_send)} to send + "
+        f"{wording.number(plan.already_sent)} already sent + {rejected} rejected"
     )
 
 

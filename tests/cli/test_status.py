@@ -13,7 +13,7 @@ from tests.conftest import CAMPAIGN, mobiles, people
 def test_before_the_first_message_nothing_was_sent_yet(project, run):
     result = run("status")
     assert (result.code, result.out) == (0, "nothing was sent yet\n")
-    assert run("status", "--json").json == {"format": 1, "stops": [], "occurrences": []}
+    assert run("status", "--json").json == {"format": 1, "stops": [], "occurrences": [], "firings": []}
     assert not (project.root / ".runner/ledger.db").exists()
 
 
