@@ -15,13 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.campaign import Canary
+from runner.campaign import FREQUENCY_CAP, MIN_DISTANCE, Canary, Cap
 from runner.canary import Trial, Verdict, read_trial, wait_for_canary
+from runner.capping import ReachedCaps
 from runner.checking import Comparison, Today, compare, failed
+from runner.control_group import HOLDOUT
 from runner.delivery import FORGOTTEN, Delivery, DeliveryKey, State
 from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
 from runner.halting import Halt, Pause, Stop, StopCause
+from runner.holding_out import record_control_group
 from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken, lock_name
 from runner.ledger.journal import GroupCommit, LedgerThread
 from runner.plan import Plan
@@ -39,7 +42,7 @@ from runner.sending import (
 )
 
 #: The rules by which a gate of ours refuses a delivery at send time.
-GATE_RULES = ("suppressed", "opted_out", "frequency_cap", FORGOTTEN)
+GATE_RULES = ("suppressed", "opted_out", FREQUENCY_CAP, MIN_DISTANCE, FORGOTTEN)
 _PLAN_AGAIN = "look at what was refused, then plan again: those who are left get a plan of their own"
 #: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
@@ -74,7 +77,7 @@ class Apply:
     """What an apply works with.
 
     `today` is asked under the lock; `tables` holds the plan's two tables; `rate` is the sender's, in messages
-    a second (None: unlimited); a `rehearsal` does not wait for times.
+    a second (None: unlimited); `caps` are the campaign's; a `rehearsal` does not wait for times.
     """
 
     plan: Plan
@@ -89,6 +92,7 @@ class Apply:
     today: Callable[[int], Awaitable[Today]]
     gate: Callable[[Delivery], str | None]
     rate: float | None
+    caps: tuple[Cap, ...] = ()
     rehearsal: bool = False
 
 
@@ -119,12 +123,14 @@ async def apply_plan(apply: Apply) -> Report:
     """
     plan = apply.plan
     record = await apply.ledger.call(lambda ledger: ledger.plan_record(plan.digest))
-    if plan.to_send == 0 or (record is not None and record.finished_at is not None):
+    # A control group alone has to be recorded too.
+    is_empty = plan.to_send == 0 and not plan.rejected.get(HOLDOUT)
+    if is_empty or (record is not None and record.finished_at is not None):
         return await _nothing_left(apply)
     async with _locked(apply) as token:
         await _settle_interrupted(apply, token)
         tally = await _tally(apply)
-        if tally.remaining == 0:
+        if tally.remaining == 0 and plan.to_send:
             await apply.ledger.call(lambda ledger: ledger.finish_plan(token, plan.digest, apply.clock.now()))
             return await _nothing_left(apply)
         await _compare(apply, tally)
@@ -191,29 +197,41 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
     exit_code = ExitCode.ERROR
     try:
         async with _heartbeat(apply, token):
-            await _send(apply, _equipment(apply, token, run, tally), tally)
+            reached = ReachedCaps(apply.caps)
+            equipment = _equipment(apply, token, run, tally, reached)
+            await record_control_group(
+                plan,
+                apply.tables,
+                ledger=apply.ledger,
+                hold_out=lambda ledger, people: ledger.hold_out(token, run, people, clock.now()),
+                gate=equipment.gate,
+                reached=reached,
+                clock=clock,
+                halt=apply.halt,
+            )
+            await _send(apply, equipment, tally, reached)
         await _settle_interrupted(apply, token)
         counts = await apply.ledger.call(lambda ledger: ledger.counts(plan.digest))
         exit_code = exit_code_of(tally, apply.halt.stop)
-        if tally.remaining == 0:
+        if tally.remaining == 0 and not (plan.to_send == 0 and apply.halt.is_pulled):
             await apply.ledger.call(lambda ledger: ledger.finish_plan(token, plan.digest, clock.now()))
         return Report(plan=plan, run=run, counts=counts, stop=apply.halt.stop, exit_code=exit_code)
     finally:
         await apply.ledger.call(lambda ledger: ledger.end_run(run, exit_code, clock.now()))
 
 
-async def _send(apply: Apply, equipment: Equipment, tally: Tally) -> None:
+async def _send(apply: Apply, equipment: Equipment, tally: Tally, reached: ReachedCaps) -> None:
     """Send what is pending; with a canary its first part alone, and the rest once that has passed."""
     head: list[Delivery] = []
     canary = _canary(apply)
     if canary is not None:
         trial = await _trial(apply, canary)
-        head = await _first(_pending(apply), trial.missing, apply.gate)
+        head = await _first(_pending(apply, reached), trial.missing, equipment.gate)
         await send_all(_one_batch(head), tally, equipment)
         await wait_for_canary(lambda: _trial(apply, canary), apply.clock, apply.halt, apply.watcher.paused)
     if not apply.halt.is_pulled:
         had_their_turn = frozenset(delivery.key for delivery in head)
-        await send_all(_pending(apply, but=had_their_turn), tally, equipment)
+        await send_all(_pending(apply, reached, but=had_their_turn), tally, equipment)
 
 
 def _canary(apply: Apply) -> Canary | None:
@@ -275,9 +293,12 @@ def _details(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipment:
+def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally, reached: ReachedCaps) -> Equipment:
+    def gate(delivery: Delivery) -> str | None:
+        return apply.gate(delivery) or reached.rule(delivery.key.phone)
+
     return Equipment(
-        journal=GroupCommit(apply.ledger, token, run, apply.clock.now),
+        journal=GroupCommit(apply.ledger, token, run, apply.clock.now, apply.caps),
         carrier=apply.carrier,
         pace=Pace(sender=apply.plan.sender, rate=apply.rate, row=apply.ledger, clock=apply.clock),
         clock=apply.clock,
@@ -285,12 +306,12 @@ def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipm
         limits=apply.limits,
         on_event=lambda event: apply.watcher.happened(event, tally),
         on_pause=apply.watcher.paused,
-        gate=apply.gate,
+        gate=gate if apply.caps else apply.gate,
     )
 
 
 async def _pending(
-    apply: Apply, *, but: frozenset[DeliveryKey] = frozenset()
+    apply: Apply, reached: ReachedCaps, *, but: frozenset[DeliveryKey] = frozenset()
 ) -> AsyncGenerator[list[Delivery], None]:
     """Yield the plan's deliveries that have no account yet: the others were sent by an earlier run.
 
@@ -301,6 +322,9 @@ async def _pending(
     for batch in batches:
         states = await apply.ledger.call(partial(_states, plan=plan, batch=batch))
         is_open = [each for each in batch if states.get(each.key.phone, State.RETRY) is State.RETRY]
+        if apply.caps:
+            asked = partial(reached.ask, keys=[each.key for each in is_open], now=apply.clock.now())
+            await apply.ledger.call(asked)
         yield [each for each in is_open if each.key not in but] if but else is_open
 
 

@@ -26,8 +26,10 @@ REASONS = (
     "suppressed",
     "opted_out",
     "frequency_cap",
+    "min_distance",
     "duplicate_phone",
     "bad_variable",
+    "holdout",
 )
 
 #: Keys of plan.json that say when and with what a plan was made, not what is sent to whom.

@@ -7,21 +7,24 @@ samples -> the plan, sealed. Planning reads the ledger and the provider's templa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from runner import plan_file, screening
 from runner.campaign import Campaign, Canary, Guards
+from runner.control_group import HOLDOUT
 from runner.errors import Refusal
 from runner.forgotten import Forgotten
+from runner.history import History, Sends, read_history
 from runner.masking import mask_phone, mask_value
 from runner.plan import Git, GuardCheck, Plan, PlannedTemplate, Sample, digest_of, sealed, sending_seconds
 from runner.project import ProviderSettings
 from runner.rendering import RenderedColumns, compile_message
 from runner.schedule import Firing, firing_at, next_firing, opens_at
-from runner.screening import Lists, SampleRow, Screened
+from runner.screening import SampleRow, Screened
+from runner.screening_lists import Lately, Lists
 from runner.template import ButtonKind, Template, fill
 from runner.template_check import check_template, find_template
 
@@ -80,7 +83,7 @@ class Circumstances:
 
     `parameters` are those that `--param` gave; the campaign has them in its segment already. `occurrence_at`
     is the moment (UTC) of the firing that is meant; None for the coming one. `forgotten` is None when nobody
-    was.
+    was. Times of the `history` that name no zone are of `timezone`.
     """
 
     now: datetime
@@ -88,7 +91,9 @@ class Circumstances:
     expires_after: timedelta
     git: Git | None
     versions: Mapping[str, str]
+    timezone: str | None = None
     suppression: Sequence[Path] = ()
+    history: Sequence[History] = ()
     forgotten: Forgotten | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     occurrence_at: datetime | None = None
@@ -117,14 +122,16 @@ def make_plan(
     rows = circumstances.workspace / "rows.parquet"
     fetched = source(columns=wanted_columns(campaign), target=rows, occurrence_at=firing.due_at)
     message = compile_message(campaign, template, fetched.column_types)
+    sends = _sent_elsewhere(campaign, firing, circumstances)
     screened = screening.screen(
         rows,
         row_count=fetched.rows,
         campaign=campaign,
         column_types=fetched.column_types,
         message=message,
-        lists=_lists(campaign, firing.occurrence, ledger, circumstances),
+        lists=_lists(campaign, firing, ledger, sends, circumstances),
     )
+    screened = replace(screened, notes=(*screened.notes, *sends.notes))
     draft = _Draft(campaign, template, firing, fetched, message, screened, provider, circumstances)
     return sealed(_plan(draft, generation=generation, provider_is_local=provider_is_local))
 
@@ -235,13 +242,36 @@ def planned_template(template: Template) -> PlannedTemplate:
     )
 
 
-def _lists(campaign: Campaign, occurrence: str, ledger: LedgerReader, circumstances: Circumstances) -> Lists:
-    cap = campaign.guards.frequency_cap
+def _caps_since(campaign: Campaign, firing: Firing, circumstances: Circumstances) -> list[float]:
+    """Return for each cap the moment after which messages count, as of when the first message may go."""
+    at = max(circumstances.now, firing.due_at or circumstances.now)
+    return [(at - cap.per).timestamp() for cap in campaign.guards.caps]
+
+
+def _sent_elsewhere(campaign: Campaign, firing: Firing, circumstances: Circumstances) -> Sends:
+    """Read the history; a campaign without a cap has no use for it."""
+    since = _caps_since(campaign, firing, circumstances)
+    if not since or not circumstances.history:
+        return Sends()
+    return read_history(
+        circumstances.history,
+        folder=circumstances.workspace,
+        since=min(since),
+        zone=circumstances.timezone,
+    )
+
+
+def _lists(
+    campaign: Campaign, firing: Firing, ledger: LedgerReader, sends: Sends, circumstances: Circumstances
+) -> Lists:
+    since = _caps_since(campaign, firing, circumstances)
+    caps = zip(campaign.guards.caps, since, strict=True)
     return Lists(
         suppression=circumstances.suppression,
         opted_out=ledger.opted_out(),
-        taken=ledger.taken(campaign.name, occurrence),
-        recent=ledger.recent((circumstances.now - cap.per).timestamp()) if cap else None,
+        taken=ledger.taken(campaign.name, firing.occurrence),
+        lately=[Lately(cap=cap, since=moment, ledger=ledger.recent(moment)) for cap, moment in caps],
+        elsewhere=sends.files,
         forgotten=circumstances.forgotten,
     )
 
@@ -301,7 +331,8 @@ def _check_guards(guards: Guards, rows: int, screened: Screened) -> tuple[GuardC
             )
         )
     if guards.max_rejected is not None:
-        rejected = sum(screened.rejected.values())
+        # A control group is a choice, and no sign that something is wrong.
+        rejected = sum(count for reason, count in screened.rejected.items() if reason != HOLDOUT)
         share = f" ({rejected / rows:.1%})" if rows else ""
         checks.append(
             GuardCheck(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage
+from runner.control_group import HOLDOUT
+from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage, TextMessage
 from runner.errors import PlanFileError
 from runner.plan import Plan
-from runner.plan_file import RECIPIENTS
+from runner.plan_file import RECIPIENTS, REJECTIONS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: How many deliveries are in memory at once, besides those in flight.
 BATCH = 1000
@@ -30,26 +34,57 @@ def check_recipients(tables: Path, plan: Plan) -> None:
     What a person confirms is the plan's number: whoever seals a file anew may seal it with a longer table.
     """
     import pyarrow as pa
+
+    text = pa.string()
+    wanted = {"recipient_id": text, "phone": text, "media": text}
+    wanted |= dict.fromkeys(("body", "header", "buttons"), pa.list_(text))
+    people = _check_table(tables, RECIPIENTS, plan, wanted)
+    if people != plan.to_send:
+        found = f"holds {people:,} people, and the plan says {plan.to_send:,}"
+        raise _damaged(plan, RECIPIENTS, found)
+    if plan.rejected.get(HOLDOUT):
+        _check_table(tables, REJECTIONS, plan, {"recipient_id": text, "phone": text, "reason": text})
+
+
+def _check_table(tables: Path, name: str, plan: Plan, wanted: Mapping[str, pa.DataType]) -> int:
+    """Return how many rows a table has; PlanFileError unless it is one with the `wanted` columns."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    texts = pa.list_(pa.string())
-    wanted = {"recipient_id": pa.string(), "phone": pa.string(), "media": pa.string()}
-    wanted |= dict.fromkeys(("body", "header", "buttons"), texts)
     try:
-        with pq.ParquetFile(tables / RECIPIENTS) as file:
+        with pq.ParquetFile(tables / name) as file:
             schema, people = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise _no_recipients(plan, "is no table") from error
-    if any(name not in schema.names or schema.field(name).type != kind for name, kind in wanted.items()):
-        raise _no_recipients(plan, "has other columns")
-    if people != plan.to_send:
-        raise _no_recipients(plan, f"holds {people:,} people, and the plan says {plan.to_send:,}")
+        raise _damaged(plan, name, "is no table") from error
+    if any(each not in schema.names or schema.field(each).type != kind for each, kind in wanted.items()):
+        raise _damaged(plan, name, "has other columns")
+    return int(people)
 
 
-def _no_recipients(plan: Plan, found: str) -> PlanFileError:
+def _damaged(plan: Plan, name: str, found: str) -> PlanFileError:
     return PlanFileError(
-        f"{plan.campaign}: the plan's {RECIPIENTS} {found}: the file was edited or damaged",
+        f"{plan.campaign}: the plan's {name} {found}: the file was edited or damaged",
         hint="make it again with `runner plan`",
+    )
+
+
+def read_control_group(tables: Path, plan: Plan) -> Iterator[list[Delivery]]:
+    """Yield the plan's control group, in the order of the rows, as deliveries of an empty message."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(tables / REJECTIONS) as file:
+        for batch in file.iter_batches(batch_size=10 * BATCH, columns=["recipient_id", "phone", "reason"]):
+            held_out = batch.filter(pc.equal(batch.column("reason"), HOLDOUT))
+            if held_out.num_rows:
+                yield [_held_out(row, plan) for row in held_out.to_pylist()]
+
+
+def _held_out(row: dict[str, Any], plan: Plan) -> Delivery:
+    return Delivery(
+        key=DeliveryKey(campaign=plan.campaign, occurrence=plan.occurrence, phone=row["phone"]),
+        recipient_id=row["recipient_id"] or "",
+        message=TextMessage(text=""),
     )
 
 

@@ -19,8 +19,10 @@ REASONS = {
     "suppressed": "on a never-message list",
     "opted_out": "asked not to be messaged",
     "frequency_cap": "has had enough messages lately",
+    "min_distance": "had a message too short a while ago",
     "duplicate_phone": "the same phone as an earlier row",
     "bad_variable": "a value of the message is missing or not allowed",
+    "holdout": "held out: in the control group",
 }
 
 
