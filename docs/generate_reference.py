@@ -15,6 +15,8 @@ FOLDER = Path(__file__).parent / "reference"
 _Schema = Mapping[str, Any]
 _KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 _SPELLED_OUT = 12
+#: Mappings that stand in several places, and the section that tells of each.
+_SHARED = {"#/$defs/variable": "variable", "#/properties/template": "template"}
 
 
 def page(name: str) -> str:
@@ -67,6 +69,9 @@ def _rules(schema: _Schema) -> Iterator[str]:
     choice = [f"`{branch['required'][0]}`" for branch in schema.get("oneOf", ())]
     if choice:
         yield f"Exactly one of {' and '.join(choice)}."
+    either = [f"`{branch['required'][0]}`" for branch in schema.get("anyOf", ())]
+    if either:
+        yield f"At least one of {' and '.join(either)}."
     excluded = [f"`{key}`" for key in schema.get("not", {}).get("required", ())]
     if excluded:
         yield f"At most one of {' and '.join(excluded)}."
@@ -75,8 +80,9 @@ def _rules(schema: _Schema) -> Iterator[str]:
 
 
 def _value(part: _Schema, full: _Schema, place: str) -> str:
-    if part.get("$ref") == "#/$defs/variable":
-        return "[variable](#variable)"
+    shared = _SHARED.get(part.get("$ref", ""))
+    if shared is not None:
+        return f"[{shared}](#{shared})"
     if full.get("additionalProperties"):
         return f"names and their values: {full['additionalProperties']['$comment']}"
     if "properties" in full:

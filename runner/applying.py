@@ -283,8 +283,12 @@ def _details(plan: Plan) -> dict[str, Any]:
     return {
         "provider": plan.provider,
         "sender": plan.sender,
-        "template": plan.template.name,
-        "language": plan.template.language,
+        "template": plan.template.name if plan.template else None,
+        "language": plan.template.language if plan.template else None,
+        "variants": {
+            variant.name: {"template": variant.template.name, "language": variant.template.language}
+            for variant in plan.variants
+        },
         "source": plan.source,
         "job_id": plan.job_id,
         "log": plan.document.get("log", {}),

@@ -145,6 +145,24 @@ class TemplateUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One of the messages among which recipients are divided, in proportion to the weights.
+
+    The one message of a campaign without variants is a variant without a name.
+    """
+
+    name: str | None
+    weight: int
+    template: TemplateUse
+    variables: tuple[Variable, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return what begins a sentence about this variant's message; nothing without a name."""
+        return "" if self.name is None else f"variant {self.name}: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """A guard's limit: a plain count, or a share of the whole (0.3 for `30%`); exactly one is set."""
 
@@ -240,20 +258,29 @@ class Campaign:
 
     `name` is its identity for ever. `path` is the file relative to the project root (POSIX form).
     `document` is the file as parsed, plain JSON values: the plan keeps it, and its digest covers it.
+    `template` and `variables` are those of a campaign without `variants`; with variants each has its own.
     """
 
     name: str
     segment: Segment
     recipient: RecipientColumns
-    template: TemplateUse
     path: PurePosixPath
     document: Mapping[str, Any]
     description: str = ""
     owner: str | None = None
+    template: TemplateUse | None = None
     variables: tuple[Variable, ...] = ()
+    variants: tuple[Variant, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
     provider: str = "ada"
     guards: Guards = field(default_factory=Guards)
     holdout: Holdout | None = None
     log: Mapping[str, Any] = field(default_factory=dict)
     notify: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def messages(self) -> tuple[Variant, ...]:
+        """Return what is sent: the variants, or the one message."""
+        if self.template is None:
+            return self.variants
+        return (Variant(name=None, weight=1, template=self.template, variables=self.variables),)

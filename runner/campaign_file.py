@@ -9,23 +9,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from runner.campaign import (
-    ButtonUse,
     Campaign,
     Canary,
     FrequencyCap,
     Guards,
-    HeaderUse,
     Holdout,
     Limit,
     PhoneStyle,
     RecipientColumns,
     Segment,
-    TemplateUse,
-    Transform,
-    Variable,
 )
 from runner.errors import Position, Problem, UsageError
 from runner.file_checks import Checked, check_path, checked, is_file, settle
+from runner.message_file import check_messages, read_messages
 from runner.problem_words import describe, did_you_mean, harmless, listed
 from runner.project import Project
 from runner.schedule import Schedule
@@ -60,7 +56,7 @@ def load_campaign(path: Path, project: Project) -> Campaign:
     segment = read_segment(file, path.resolve().parent, project)
     _check_logs(file, project)
     _check_provider(file, project)
-    _check_buttons(file)
+    check_messages(file)
     settle(file.problems)
     return _campaign(source, PurePosixPath(inner), segment, schedule, project)
 
@@ -142,17 +138,6 @@ def _check_logs(file: Checked, project: Project) -> None:
         check_path(file, project.root, project.root, "log", kind, "folder")
 
 
-def _check_buttons(file: Checked) -> None:
-    buttons = file.source.get("template", "buttons")
-    seen: set[object] = set()
-    for place in range(len(buttons) if isinstance(buttons, list) else 0):
-        path = ("template", "buttons", place, "index")
-        index = file.get(*path)
-        if index is not None and index in seen:
-            file.add(path, f"{describe(index)} a second time", "each button once")
-        seen.add(index)
-
-
 Document = Mapping[str, Any]
 
 
@@ -167,8 +152,7 @@ def _campaign(
         owner=document.get("owner"),
         segment=segment,
         recipient=_recipient(document["recipient"]),
-        template=_template(document["template"]),
-        variables=_variables(document.get("variables")),
+        **read_messages(document),
         schedule=schedule,
         provider=document.get("delivery", {}).get("provider", _DEFAULT_PROVIDER),
         guards=_guards(document.get("guards", {})),
@@ -188,53 +172,6 @@ def _recipient(document: Document) -> RecipientColumns:
         consent=document["consent"],
         region=document.get("region"),
         phone_style=None if style is None else PhoneStyle(style),
-    )
-
-
-def _template(document: Document) -> TemplateUse:
-    header = document.get("header")
-    return TemplateUse(
-        name=document["name"],
-        language=document["language"],
-        header=None if header is None else _header(header),
-        buttons=tuple(_button(button) for button in document.get("buttons", ())),
-    )
-
-
-def _header(document: Document) -> HeaderUse:
-    return HeaderUse(
-        media=_variable(document.get("media")),
-        file_name=document.get("file_name"),
-        variables=_variables(document.get("variables")),
-    )
-
-
-def _button(document: Document) -> ButtonUse:
-    return ButtonUse(
-        index=int(document["index"]),
-        url=_variable(document.get("url")),
-        payload=_variable(document.get("payload")),
-    )
-
-
-def _variables(documents: Sequence[Document] | None) -> tuple[Variable, ...]:
-    made = (_variable(document) for document in documents or ())
-    return tuple(variable for variable in made if variable is not None)
-
-
-def _variable(document: Document | None) -> Variable | None:
-    if document is None:
-        return None
-    transform = document.get("transform", [])
-    names = [transform] if isinstance(transform, str) else transform
-    return Variable(
-        column=document.get("column"),
-        text=document.get("text"),
-        default=document.get("default"),
-        format=document.get("format"),
-        locale=document.get("locale"),
-        transforms=tuple(Transform(name) for name in names),
-        max_length=_whole(document.get("max_length")),
     )
 
 

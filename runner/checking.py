@@ -5,13 +5,13 @@ Every comparison is made and shown, also when an earlier one has failed; any tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from runner.campaign import Campaign
 from runner.errors import RunnerError
-from runner.plan import Plan, digest_of
+from runner.plan import Plan, PlannedTemplate, digest_of
 from runner.planning import planned_template
 from runner.project import ProviderSettings
 from runner.schedule import in_zone, opens_at
@@ -30,15 +30,16 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Today:
-    """The world an apply finds: the campaign file, the template and the sender of now, and the time (UTC).
+    """The world an apply finds: the campaign file, the templates and the sender of now, and the time (UTC).
 
-    `campaign` and `template` are an error where they could not be loaded. `moved` is how many of the plan's
+    `campaign` and a template are an error where they could not be loaded. `templates` are by the name of
+    their variant, None in a plan without variants. `moved` is how many of the plan's
     people have got an account under another plan since, `forgotten` how many have been forgotten.
     """
 
     now: datetime
     campaign: Campaign | RunnerError
-    template: Template | RunnerError
+    templates: Mapping[str | None, Template | RunnerError]
     provider: ProviderSettings
     provider_is_local: bool
     moved: int
@@ -49,7 +50,7 @@ def compare(plan: Plan, today: Today, *, rehearsal: bool) -> list[Comparison]:
     """Return every comparison of `plan` with `today`; a `rehearsal` (sandbox) does not wait for times."""
     comparisons = [
         _campaign(plan, today.campaign),
-        _template(plan, today.template),
+        *_templates(plan, today.templates),
         _provider(plan, today),
         _ledger(plan, today.moved, today.forgotten),
         _expiry(plan, today.now),
@@ -73,14 +74,23 @@ def _campaign(plan: Plan, campaign: Campaign | RunnerError) -> Comparison:
     return Comparison(what=what, holds=same, found=found, remedy=replan)
 
 
-def _template(plan: Plan, template: Template | RunnerError) -> Comparison:
-    what = f"template {plan.template.name} ({plan.template.language})"
+def _templates(plan: Plan, today: Mapping[str | None, Template | RunnerError]) -> list[Comparison]:
+    """Compare each template once, whatever the number of variants that use it."""
+    by_name = {
+        (planned.name, planned.language): (planned, today[variant])
+        for variant, planned in plan.templates.items()
+    }
+    return [_template(planned, template) for planned, template in by_name.values()]
+
+
+def _template(planned: PlannedTemplate, template: Template | RunnerError) -> Comparison:
+    what = f"template {planned.name} ({planned.language})"
     remedy = "check the template at the provider, then plan again"
     if isinstance(template, RunnerError):
         return Comparison(what=what, holds=False, found=template.message, remedy=remedy)
     if not template.is_sendable:
         return Comparison(what=what, holds=False, found=f"is {template.status} now", remedy=remedy)
-    same = planned_template(template).digest == plan.template.digest
+    same = planned_template(template).digest == planned.digest
     return Comparison(what=what, holds=same, found="as planned" if same else "changed", remedy=remedy)
 
 

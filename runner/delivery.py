@@ -107,11 +107,15 @@ Message = TemplateMessage | TextMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A message and its identity. `recipient_id` is the campaign's own key for the person, as text."""
+    """A message and its identity. `recipient_id` is the campaign's own key for the person, as text.
+
+    `variant` is that of the campaign whose message it is, None in a campaign without.
+    """
 
     key: DeliveryKey
     recipient_id: str
     message: Message
+    variant: str | None = None
 
 
 def is_forgotten(phone: str) -> bool:

@@ -60,13 +60,17 @@ _YEARS = (2000, 9000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One recipient as the plan shows it: phone and values masked, the message as full text."""
+    """One recipient as the plan shows it: phone and values masked, the message as full text.
+
+    `variant` is the one that this person gets, None in a campaign without.
+    """
 
     phone: str
     header: str
     body: str
     footer: str
     buttons: tuple[str, ...] = ()
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,16 @@ class PlannedTemplate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVariant:
+    """A variant, its share, how many get it, and its template as it was when the plan was made."""
+
+    name: str
+    weight: int
+    to_send: int
+    template: PlannedTemplate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Git:
     """The commit the campaign was planned from; `dirty` when the working tree had changes."""
 
@@ -110,6 +124,7 @@ class Plan:
     Counts are rows; `rows = to_send + already_sent + sum(rejected.values())`. Times are aware, UTC: the first
     message may go at `starts_at`, the last goes at `ends_at`. `rate` is messages a second (None: unlimited).
     `facts` is what the source says of itself (its job, a population), `parameters` what `--param` gave.
+    `template` is None in a plan with `variants`, each of which has its own.
     `generation` is the ledger's for this occurrence when the plan was made. `files` maps the plan's tables to
     their SHA-256. `digest` covers what decides what is sent to whom; `seal` covers every other word of
     plan.json too, so that an edit by hand is found.
@@ -126,7 +141,7 @@ class Plan:
     provider_is_local: bool
     sender: str
     rate: float | None
-    template: PlannedTemplate
+    template: PlannedTemplate | None
     rows: int
     to_send: int
     already_sent: int
@@ -147,13 +162,23 @@ class Plan:
     versions: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    variants: tuple[PlannedVariant, ...] = ()
     digest: str = ""
     seal: str = ""
 
     @property
     def is_balanced(self) -> bool:
-        """Tell whether every row has exactly one account."""
-        return self.rows == self.to_send + self.already_sent + sum(self.rejected.values())
+        """Tell whether every row has exactly one account, and every recipient one message."""
+        accounts = self.to_send + self.already_sent + sum(self.rejected.values())
+        shared_out = sum(variant.to_send for variant in self.variants) if self.variants else self.to_send
+        return self.rows == accounts and shared_out == self.to_send
+
+    @property
+    def templates(self) -> Mapping[str | None, PlannedTemplate]:
+        """Return the templates by the name of their variant, None in a plan without variants."""
+        if self.template is not None:
+            return {None: self.template}
+        return {variant.name: variant.template for variant in self.variants}
 
     @property
     def duration_seconds(self) -> float:
@@ -211,7 +236,17 @@ def is_sound(plan: Plan) -> bool:
         and all(_YEARS[0] <= moment.year <= _YEARS[1] for moment in times)
         and (plan.rate is None or _SLOWEST <= plan.rate <= _MOST)
         and isinstance(plan.document.get("segment"), Mapping)
+        and _has_messages(plan)
     )
+
+
+def _has_messages(plan: Plan) -> bool:
+    """Tell whether there is one template, or else variants, each with a name of its own."""
+    names = {variant.name for variant in plan.variants}
+    counts = [variant.to_send for variant in plan.variants]
+    is_either = (plan.template is None) == bool(plan.variants)
+    named = all(_CAMPAIGN.fullmatch(name) for name in names)
+    return is_either and named and len(names) == len(counts) and all(0 <= count <= _MOST for count in counts)
 
 
 def digest_of(value: Any) -> str:  # noqa: ANN401 - any JSON value

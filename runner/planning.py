@@ -13,20 +13,29 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from runner import plan_file, screening
-from runner.campaign import Campaign, Canary, Guards
+from runner.campaign import Campaign, Canary, Guards, Variant
 from runner.control_group import HOLDOUT
 from runner.errors import Refusal
 from runner.forgotten import Forgotten
 from runner.history import History, Sends, read_history
-from runner.masking import mask_phone, mask_value
-from runner.plan import Git, GuardCheck, Plan, PlannedTemplate, Sample, digest_of, sealed, sending_seconds
+from runner.plan import (
+    Git,
+    GuardCheck,
+    Plan,
+    PlannedTemplate,
+    PlannedVariant,
+    digest_of,
+    sealed,
+    sending_seconds,
+)
 from runner.project import ProviderSettings
-from runner.rendering import RenderedColumns, compile_message
+from runner.rendering import RenderedColumns, compile_messages, each_its_own
+from runner.sampling import samples
 from runner.schedule import Firing, firing_at, next_firing, opens_at
-from runner.screening import SampleRow, Screened
+from runner.screening import READ_PHONE, Screened
 from runner.screening_lists import Lately, Lists
-from runner.template import ButtonKind, Template, fill
-from runner.template_check import check_template, find_template
+from runner.template import Template
+from runner.template_check import checked_templates
 
 
 class Fetched(Protocol):
@@ -114,25 +123,24 @@ def make_plan(
     Whether a guard is exceeded is the plan's word (`plan.exceeded`); such a plan must not be written.
     Errors: SegmentError, TemplateError, LedgerError; Refusal for a moment that is no firing.
     """
-    template = find_template(templates, campaign.template.name, campaign.template.language)
-    check_template(template, campaign.template, campaign.variables)
+    chosen = checked_templates(templates, campaign.messages)
     firing = _firing(campaign, circumstances)
     # Read before the lists: a run that begins meanwhile then shows as one that the plan does not know of.
     generation = ledger.generation(campaign.name, firing.occurrence)
     rows = circumstances.workspace / "rows.parquet"
     fetched = source(columns=wanted_columns(campaign), target=rows, occurrence_at=firing.due_at)
-    message = compile_message(campaign, template, fetched.column_types)
+    messages = compile_messages(campaign, chosen, fetched.column_types)
     sends = _sent_elsewhere(campaign, firing, circumstances)
     screened = screening.screen(
         rows,
         row_count=fetched.rows,
         campaign=campaign,
         column_types=fetched.column_types,
-        message=message,
+        message=each_its_own(campaign, messages, READ_PHONE),
         lists=_lists(campaign, firing, ledger, sends, circumstances),
     )
     screened = replace(screened, notes=(*screened.notes, *sends.notes))
-    draft = _Draft(campaign, template, firing, fetched, message, screened, provider, circumstances)
+    draft = _Draft(campaign, chosen, firing, fetched, messages, screened, provider, circumstances)
     return sealed(_plan(draft, generation=generation, provider_is_local=provider_is_local))
 
 
@@ -152,17 +160,17 @@ class _Draft(NamedTuple):
     """What a plan is written from, once everything has been read, rendered and screened."""
 
     campaign: Campaign
-    template: Template
+    templates: Sequence[Template]
     firing: Firing
     fetched: Fetched
-    message: RenderedColumns
+    messages: Sequence[RenderedColumns]
     screened: Screened
     provider: ProviderSettings
     circumstances: Circumstances
 
 
 def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
-    campaign, template, firing, fetched, message, screened, provider, circumstances = draft
+    campaign, templates, firing, fetched, messages, screened, provider, circumstances = draft
     starts_at, ends_at = _times(draft)
     window = campaign.schedule.window
     return Plan(
@@ -179,12 +187,13 @@ def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
         provider_is_local=provider_is_local,
         sender=provider.sender,
         rate=provider.rate.per_second,
-        template=planned_template(template),
+        template=None if campaign.variants else planned_template(templates[0]),
+        variants=_variants(draft),
         rows=fetched.rows,
         to_send=screened.to_send,
         already_sent=screened.already_sent,
         rejected=screened.rejected,
-        samples=_samples(campaign, template, message, screened),
+        samples=samples(screened, campaign.messages, templates, messages),
         guards=_check_guards(campaign.guards, fetched.rows, screened),
         notes=(*fetched.notes, *_notes(campaign, fetched.rows, screened, ends_at)),
         due_at=firing.due_at,
@@ -201,6 +210,21 @@ def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
     )
 
 
+def _variants(draft: _Draft) -> tuple[PlannedVariant, ...]:
+    """Return the variants, with how many get which; none in a campaign without."""
+    variants, counts = draft.campaign.variants, draft.screened.variants
+    templates = draft.templates if variants else ()
+    return tuple(
+        PlannedVariant(
+            name=variant.name or "",
+            weight=variant.weight,
+            to_send=counts.get(variant.name or "", 0),
+            template=planned_template(template),
+        )
+        for variant, template in zip(variants, templates, strict=True)
+    )
+
+
 def _times(draft: _Draft) -> tuple[datetime, datetime]:
     """Return when the first message may go, and when the last one goes at the sender's rate."""
     schedule, now = draft.campaign.schedule, draft.circumstances.now
@@ -211,15 +235,21 @@ def _times(draft: _Draft) -> tuple[datetime, datetime]:
 
 def wanted_columns(campaign: Campaign) -> list[str]:
     """Return the columns the campaign needs of its segment, each once, in the order of first use."""
-    recipient, template = campaign.recipient, campaign.template
+    recipient = campaign.recipient
     columns: list[str | None] = [recipient.id, recipient.phone, recipient.consent]
-    if template.header is not None:
-        columns += [template.header.media.column] if template.header.media else []
-        columns += [variable.column for variable in template.header.variables]
-    columns += [variable.column for variable in campaign.variables]
-    for button in template.buttons:
-        columns += [value.column for value in (button.url, button.payload) if value is not None]
+    for message in campaign.messages:
+        columns += _columns_of(message)
     return list(dict.fromkeys(column for column in columns if column is not None))
+
+
+def _columns_of(message: Variant) -> Iterator[str | None]:
+    template = message.template
+    if template.header is not None:
+        yield template.header.media.column if template.header.media else None
+        yield from (variable.column for variable in template.header.variables)
+    yield from (variable.column for variable in message.variables)
+    for button in template.buttons:
+        yield from (value.column for value in (button.url, button.payload) if value is not None)
 
 
 def planned_template(template: Template) -> PlannedTemplate:
@@ -274,49 +304,6 @@ def _lists(
         elsewhere=sends.files,
         forgotten=circumstances.forgotten,
     )
-
-
-def _samples(
-    campaign: Campaign, template: Template, message: RenderedColumns, screened: Screened
-) -> tuple[Sample, ...]:
-    """Render a few recipients as the full message text, everything personal masked."""
-    return tuple(
-        Sample(
-            phone=mask_phone(row.phone),
-            header=_header(campaign, template, message, row),
-            body=fill(template.body, _masked(row.body, message.personal_body)),
-            footer=template.footer,
-            buttons=_buttons(campaign, template, row),
-        )
-        for row in screening.sample_rows(screened)
-    )
-
-
-def _header(campaign: Campaign, template: Template, message: RenderedColumns, row: SampleRow) -> str:
-    """Return a text header filled, or a media header as its kind and address."""
-    if row.media is None:
-        return fill(template.header, _masked(row.header, message.personal_header))
-    media = campaign.template.header.media if campaign.template.header else None
-    url = row.media if media is not None and media.column is None else mask_value(row.media)
-    return f"[{template.header_kind.value}] {url}"
-
-
-def _buttons(campaign: Campaign, template: Template, row: SampleRow) -> tuple[str, ...]:
-    """Return each button's text and, where a send fills its link, the link."""
-    personal = {use.index for use in campaign.template.buttons if use.url and use.url.column}
-    shown = []
-    for index, (button, value) in enumerate(zip(template.buttons, row.buttons, strict=True)):
-        if button.kind is not ButtonKind.URL or value is None:
-            shown.append(button.text)
-            continue
-        link = fill(button.url, [mask_value(value) if index in personal else value])
-        shown.append(f"{button.text}: {link}")
-    return tuple(shown)
-
-
-def _masked(values: Sequence[str], personal: Sequence[bool]) -> list[str]:
-    pairs = zip(values, personal, strict=True)
-    return [mask_value(value) if is_personal else value for value, is_personal in pairs]
 
 
 def _check_guards(guards: Guards, rows: int, screened: Screened) -> tuple[GuardCheck, ...]:

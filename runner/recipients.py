@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.control_group import HOLDOUT
 from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage, TextMessage
 from runner.errors import PlanFileError
-from runner.plan import Plan
+from runner.plan import Plan, PlannedTemplate
 from runner.plan_file import RECIPIENTS, REJECTIONS
 
 if TYPE_CHECKING:
@@ -23,25 +25,31 @@ def read_deliveries(tables: Path, plan: Plan) -> Iterator[list[Delivery]]:
     """Yield the plan's deliveries from the folder `tables`, in the order of the segment's rows."""
     import pyarrow.parquet as pq
 
+    forms = {variant: _form(plan, variant, template) for variant, template in plan.templates.items()}
     with pq.ParquetFile(tables / RECIPIENTS) as file:
         for batch in file.iter_batches(batch_size=BATCH):
-            yield [_delivery(row, plan) for row in batch.to_pylist()]
+            yield [_delivery(row, plan, forms[row["variant"]]) for row in batch.to_pylist()]
 
 
 def check_recipients(tables: Path, plan: Plan) -> None:
     """Raise PlanFileError unless the recipients table is one, and holds as many people as the plan says.
 
-    What a person confirms is the plan's number: whoever seals a file anew may seal it with a longer table.
+    So many of each variant, too. What a person confirms is the plan's numbers: whoever seals a file anew may
+    seal it with a longer table.
     """
     import pyarrow as pa
 
     text = pa.string()
-    wanted = {"recipient_id": text, "phone": text, "media": text}
+    wanted: dict[str, pa.DataType] = dict.fromkeys(("recipient_id", "phone", "media", "variant"), text)
     wanted |= dict.fromkeys(("body", "header", "buttons"), pa.list_(text))
     people = _check_table(tables, RECIPIENTS, plan, wanted)
     if people != plan.to_send:
         found = f"holds {people:,} people, and the plan says {plan.to_send:,}"
         raise _damaged(plan, RECIPIENTS, found)
+    planned: dict[str | None, int] = {variant.name: variant.to_send for variant in plan.variants}
+    planned = planned or {None: plan.to_send}
+    if _shares(tables) != {name: count for name, count in planned.items() if count}:
+        raise _damaged(plan, RECIPIENTS, "gives people other variants than the plan says")
     if plan.rejected.get(HOLDOUT):
         _check_table(tables, REJECTIONS, plan, {"recipient_id": text, "phone": text, "reason": text})
 
@@ -59,6 +67,18 @@ def _check_table(tables: Path, name: str, plan: Plan, wanted: Mapping[str, pa.Da
     if any(each not in schema.names or schema.field(each).type != kind for each, kind in wanted.items()):
         raise _damaged(plan, name, "has other columns")
     return int(people)
+
+
+def _shares(tables: Path) -> dict[str | None, int]:
+    """Return how many recipients have which variant."""
+    import pyarrow.parquet as pq
+
+    shares: Counter[str | None] = Counter()
+    with pq.ParquetFile(tables / RECIPIENTS) as file:
+        for batch in file.iter_batches(batch_size=100 * BATCH, columns=["variant"]):
+            counted = batch.column("variant").value_counts()
+            shares.update({entry["values"].as_py(): entry["counts"].as_py() for entry in counted})
+    return dict(shares)
 
 
 def _damaged(plan: Plan, name: str, found: str) -> PlanFileError:
@@ -104,25 +124,42 @@ def count_among(tables: Path, phones: Iterable[list[str]]) -> int:
     return count
 
 
-def _delivery(row: dict[str, Any], plan: Plan) -> Delivery:
-    template = plan.template
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What all messages of one template share."""
+
+    name: str
+    language: str
+    button_kinds: tuple[str, ...]
+    media_kind: str
+    file_name: str | None
+
+
+def _form(plan: Plan, variant: str | None, template: PlannedTemplate) -> _Form:
+    written = {entry["name"]: entry for entry in plan.document.get("variants", ())}.get(variant, {})
+    use = written.get("template") or plan.document.get("template") or {}
+    return _Form(
+        name=template.name,
+        language=template.language,
+        button_kinds=tuple(kind for kind, _ in template.buttons),
+        media_kind=template.header_kind.upper(),
+        file_name=(use.get("header") or {}).get("file_name"),
+    )
+
+
+def _delivery(row: dict[str, Any], plan: Plan, form: _Form) -> Delivery:
+    url = row["media"]
     return Delivery(
         key=DeliveryKey(campaign=plan.campaign, occurrence=plan.occurrence, phone=row["phone"]),
         recipient_id=row["recipient_id"] or "",
         message=TemplateMessage(
-            name=template.name,
-            language=template.language,
+            name=form.name,
+            language=form.language,
             body=tuple(row["body"]),
             header=tuple(row["header"]),
-            media=_media(row["media"], plan),
+            media=None if url is None else Media(kind=form.media_kind, url=url, file_name=form.file_name),
             buttons=tuple(row["buttons"]),
-            button_kinds=tuple(kind for kind, _ in template.buttons),
+            button_kinds=form.button_kinds,
         ),
+        variant=row["variant"],
     )
-
-
-def _media(url: str | None, plan: Plan) -> Media | None:
-    if url is None:
-        return None
-    header = plan.document.get("template", {}).get("header") or {}
-    return Media(kind=plan.template.header_kind.upper(), url=url, file_name=header.get("file_name"))

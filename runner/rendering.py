@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from runner.campaign import Campaign, TemplateUse, Variable
+from runner.campaign import Campaign, TemplateUse, Variable, Variant
 from runner.errors import SegmentError, TemplateError
 from runner.sql_text import quote_identifier, quote_literal
 from runner.template import (
@@ -25,8 +25,12 @@ from runner.template import (
 )
 from runner.text_rules import ANY_TEXT_RULE, HTTPS, NO_SPACES
 from runner.variable_sql import Place, Surroundings, Value, compile_variable
+from runner.variants import choice_sql, point_sql
 
-_MEDIA_NAME = "__media"
+#: What the columns of a message are called begins so, of a variant's with its number behind it.
+_OURS = "__"
+_VARIANT = f"{_OURS}variant"
+_POINT = f"{_OURS}point"
 _NOTHING = "CAST(NULL AS VARCHAR)"
 
 
@@ -39,9 +43,11 @@ class RenderedColumns:
 
     - `body`, `header`, `buttons`: VARCHAR[]; `buttons` has an entry for each of the template's, NULL where
       there is nothing to fill; `media_url`: VARCHAR, NULL without a media header;
-    - `bad_variable`: VARCHAR, NULL for a good row, else the first thing wrong, in English, without the value.
+    - `bad_variable`: VARCHAR, NULL for a good row, else the first thing wrong, in English, without the value;
+    - `variant`: VARCHAR, the name of the variant whose message it is, NULL in a campaign without variants.
 
-    `personal_body` and `personal_header` tell which values come from the row, and are masked when shown.
+    `personal_body` and `personal_header` tell which values come from the row, and are masked when shown; they
+    are empty for the messages of several variants together.
     """
 
     stages: tuple[Mapping[str, str], ...]
@@ -50,8 +56,9 @@ class RenderedColumns:
     media_url: str
     buttons: str
     bad_variable: str
-    personal_body: tuple[bool, ...]
-    personal_header: tuple[bool, ...]
+    personal_body: tuple[bool, ...] = ()
+    personal_header: tuple[bool, ...] = ()
+    variant: str = _NOTHING
 
     def over(self, relation: str) -> str:
         """Return SQL of `relation` (a table, or a query in brackets) with the columns of all stages added."""
@@ -62,37 +69,100 @@ class RenderedColumns:
 
 
 def compile_message(
-    campaign: Campaign, template: Template, column_types: Mapping[str, str]
+    campaign: Campaign,
+    template: Template,
+    column_types: Mapping[str, str],
+    *,
+    variant: Variant | None = None,
+    prefix: str = _OURS,
 ) -> RenderedColumns:
-    """Compile the message of `campaign` over rows of `column_types` (name -> type, as DESCRIBE names them).
+    """Compile the one message of `campaign`, or a variant's, over rows of `column_types`.
 
-    `template` must have passed `check_template`. Moments are shown in the schedule's time zone (UTC without).
+    They are name -> type, as DESCRIBE names them. `template` must have passed `check_template`. Moments are
+    shown in the schedule's time zone (UTC without). The columns of the stages begin with `prefix`.
     Errors: SegmentError for a column that is not there; TemplateError for all else that cannot be used.
     """
+    message = variant or campaign.messages[0]
     zone = campaign.schedule.zone or "UTC"
     around = Surroundings(column_types=column_types, language=template.language, zone=zone)
-    values = _compile_values(_slots(campaign), around)
+    names = _Names(prefix)
+    values = _compile_values(_slots(message, names), around)
     _check_names(values.values(), column_types)
-    body = [values[_body_name(index)] for index in range(len(campaign.variables))]
-    header = [values[_header_name(index)] for index in range(len(_header_variables(campaign.template)))]
-    media = values.get(_MEDIA_NAME)
-    buttons = [values.get(_button_name(index)) for index in range(len(template.buttons))]
+    body = [values[names.body(index)] for index in range(len(message.variables))]
+    header = [values[names.header(index)] for index in range(len(_header_variables(message.template)))]
+    media = values.get(names.media)
+    buttons = [values.get(names.button(index)) for index in range(len(template.buttons))]
     too_long = [
         *(_too_long("header", template.header, header, TEXT_HEADER_LIMIT) if header else []),
         *(_too_long("header media", "{{1}}", [media], URL_LIMIT) if media else []),
         *_too_long("body", template.body, body, BODY_LIMIT),
         *_button_problems(template, buttons),
     ]
+    labelled = [(predicate, message.label + reason) for predicate, reason in too_long]
     return RenderedColumns(
         stages=_stages(values.values()),
         body=_list([value.sql for value in body]),
         header=_list([value.sql for value in header]),
         media_url=media.sql if media else _NOTHING,
         buttons=_list([value.sql if value else _NOTHING for value in buttons]),
-        bad_variable=_first_problem(tuple(values.values()), too_long),
+        bad_variable=_first_problem(tuple(values.values()), labelled),
         personal_body=tuple(value.given is not None for value in body),
         personal_header=tuple(value.given is not None for value in header),
     )
+
+
+def compile_messages(
+    campaign: Campaign, templates: Sequence[Template], column_types: Mapping[str, str]
+) -> list[RenderedColumns]:
+    """Compile each of the campaign's messages, whose `templates` come in the same order. Errors: the same."""
+    if not campaign.variants:
+        return [compile_message(campaign, templates[0], column_types)]
+    return [
+        compile_message(campaign, template, column_types, variant=variant, prefix=f"{_OURS}{number}_")
+        for number, (variant, template) in enumerate(zip(campaign.variants, templates, strict=True))
+    ]
+
+
+def each_its_own(campaign: Campaign, messages: Sequence[RenderedColumns], phone: str) -> RenderedColumns:
+    """Return the message of each row: the one message, or that of the variant that the row's phone gets.
+
+    `phone` is SQL of the digits, NULL where there are none: such a row has no variant. Of a row, only its own
+    variant's values are computed.
+    """
+    if not campaign.variants:
+        return messages[0]
+    names = [quote_literal(variant.name or "") for variant in campaign.variants]
+
+    def chosen(column: str) -> str:
+        cases = (
+            f"WHEN {name} THEN {getattr(message, column)}"
+            for name, message in zip(names, messages, strict=True)
+        )
+        return f"CASE {quote_identifier(_VARIANT)} {' '.join(cases)} END"
+
+    choosing = (
+        {_POINT: point_sql(campaign.name, phone)},
+        {_VARIANT: choice_sql(campaign.variants, quote_identifier(_POINT))},
+    )
+    return RenderedColumns(
+        stages=(*choosing, *_own_stages(names, messages)),
+        body=chosen("body"),
+        header=chosen("header"),
+        media_url=chosen("media_url"),
+        buttons=chosen("buttons"),
+        bad_variable=chosen("bad_variable"),
+        variant=quote_identifier(_VARIANT),
+    )
+
+
+def _own_stages(names: Sequence[str], messages: Sequence[RenderedColumns]) -> Iterator[Mapping[str, str]]:
+    """Yield the n-th stages of all messages as one, each computed for the rows of its own variant only."""
+    for together in zip_longest(*(message.stages for message in messages), fillvalue={}):
+        yield {
+            column: f"CASE WHEN {quote_identifier(_VARIANT)} = {name} THEN {sql} END"
+            for name, stage in zip(names, together, strict=True)
+            for column, sql in stage.items()
+        }
 
 
 def filled_length_sql(text: str, values: Sequence[str]) -> str:
@@ -103,37 +173,47 @@ def filled_length_sql(text: str, values: Sequence[str]) -> str:
     return " + ".join([str(fixed), *(f"{times} * length({values[n - 1]})" for n, times in uses.items())])
 
 
-def _body_name(index: int) -> str:
-    return f"__body_{index + 1}"
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the columns of one message are called."""
 
+    prefix: str
 
-def _header_name(index: int) -> str:
-    return f"__header_{index + 1}"
+    @property
+    def media(self) -> str:
+        return f"{self.prefix}media"
 
+    def body(self, index: int) -> str:
+        return f"{self.prefix}body_{index + 1}"
 
-def _button_name(index: int) -> str:
-    return f"__button_{index}"
+    def header(self, index: int) -> str:
+        return f"{self.prefix}header_{index + 1}"
+
+    def button(self, index: int) -> str:
+        return f"{self.prefix}button_{index}"
 
 
 def _header_variables(use: TemplateUse) -> tuple[Variable, ...]:
     return use.header.variables if use.header else ()
 
 
-def _slots(campaign: Campaign) -> Iterator[tuple[Place, Variable]]:
+def _slots(message: Variant, names: _Names) -> Iterator[tuple[Place, Variable]]:
     """Yield every place that is filled and what fills it, in the order in which problems are told."""
-    use = campaign.template
+    use, label = message.template, message.label
     for index, variable in enumerate(_header_variables(use)):
-        yield Place(label=f"header {{{{{index + 1}}}}}", name=_header_name(index)), variable
+        yield Place(label=f"{label}header {{{{{index + 1}}}}}", name=names.header(index)), variable
     if use.header and use.header.media:
-        yield Place(label="header media", name=_MEDIA_NAME, rules=(NO_SPACES, HTTPS)), use.header.media
-    for index, variable in enumerate(campaign.variables):
-        yield Place(label=f"variable {{{{{index + 1}}}}}", name=_body_name(index)), variable
+        place = Place(label=f"{label}header media", name=names.media, rules=(NO_SPACES, HTTPS))
+        yield place, use.header.media
+    for index, variable in enumerate(message.variables):
+        yield Place(label=f"{label}variable {{{{{index + 1}}}}}", name=names.body(index)), variable
     for button in use.buttons:
-        name = _button_name(button.index)
+        name = names.button(button.index)
         if button.url:
-            yield Place(label=f"button {button.index} url", name=name, rules=(NO_SPACES,)), button.url
+            place = Place(label=f"{label}button {button.index} url", name=name, rules=(NO_SPACES,))
+            yield place, button.url
         if button.payload:
-            yield Place(label=f"button {button.index} payload", name=name), button.payload
+            yield Place(label=f"{label}button {button.index} payload", name=name), button.payload
 
 
 def _compile_values(slots: Iterable[tuple[Place, Variable]], around: Surroundings) -> dict[str, Value]:

@@ -12,7 +12,8 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def departures(root: Schema, schema: Schema, value: object, path: KeyPath) -> It
     kind = schema.get("type")
     if kind is not None and not _TYPES[kind](value):
         yield _unwanted(schema, value, path, wants_text=kind == "string")
-    elif "anyOf" in schema:
+    elif "anyOf" in schema and "properties" not in schema:
         yield from _choice(root, schema, value, path)
     elif isinstance(value, list):
         yield from _list(root, schema, value, path)
@@ -77,12 +78,13 @@ def departures(root: Schema, schema: Schema, value: object, path: KeyPath) -> It
 
 
 def resolved(root: Schema, schema: Schema) -> Schema:
-    """Return `schema` with what its `$ref` leads to (in `$defs` of `root`); what stands beside it wins."""
+    """Return `schema` with what its `$ref` leads to (a place in `root`); what stands beside it wins."""
     reference = schema.get("$ref")
     if reference is None:
         return schema
     beside = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
-    return {**root["$defs"][reference.removeprefix("#/$defs/")], **beside}
+    meant: Schema = reduce(getitem, reference.removeprefix("#/").split("/"), root)
+    return {**meant, **beside}
 
 
 def _problem(source: Source, departure: Departure) -> Problem:
@@ -236,14 +238,18 @@ def _unknown_key(root: Schema, known: Mapping[str, Schema], path: KeyPath, near:
 
 
 def _exclusive(schema: Schema, present: set[str], path: KeyPath) -> Iterator[Departure]:
-    """Check the rules on keys that exclude or need each other: `oneOf`, `not`, `dependentRequired`."""
-    choice = [branch["required"][0] for branch in schema.get("oneOf", ())]
+    """Check the rules on keys that exclude or need each other.
+
+    They are `oneOf`, `anyOf`, `not` and `dependentRequired`.
+    """
+    is_exclusive = "oneOf" in schema
+    choice = [branch["required"][0] for branch in schema.get("oneOf", schema.get("anyOf", ()))]
     chosen = [key for key in choice if key in present]
     names = listed([f"`{key}`" for key in choice])
     if choice and not chosen:
         yield Departure(path=path, found=f"neither {names.replace(' or ', ' nor ')}", expected=f"{names}")
     excluded = schema.get("not", {}).get("required", ())
-    clash = chosen if len(chosen) > 1 else [key for key in excluded if key in present]
+    clash = chosen if is_exclusive and len(chosen) > 1 else [key for key in excluded if key in present]
     if len(clash) > 1:
         both = listed([f"`{key}`" for key in clash], "and")
         yield Departure(path=(*path, clash[1]), found=f"both {both}", expected="one of them", at_key=True)

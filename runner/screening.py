@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,30 +38,25 @@ _LATER = 1 << 40
 _ALREADY_SENT = "already_sent"
 #: Names that the pipeline gives to columns of its own.
 _OWN_NAMES = re.compile(r"_row|file_row_number|_phone(_.*)?|_pr_.*|__.*", re.IGNORECASE)
+#: The phone of a row that was read, as digits in a BIGINT; NULL where it has none that may be sent to.
+READ_PHONE = "_phone"
 #: What the first pass leaves for the others.
 _READ = "read.parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screened:
-    """What became of the rows; the two tables are in `folder`, `notes` are for the plan's reader."""
+    """What became of the rows; the two tables are in `folder`, `notes` are for the plan's reader.
+
+    `variants` is how many recipients get which variant, those that anybody gets.
+    """
 
     folder: Path
     to_send: int
     already_sent: int
     rejected: Mapping[str, int]
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleRow:
-    """One recipient's phone and rendered values."""
-
-    phone: str
-    header: tuple[str, ...]
-    body: tuple[str, ...]
-    media: str | None
-    buttons: tuple[str | None, ...]
+    variants: Mapping[str, int] = field(default_factory=dict)
 
 
 def screen(
@@ -96,23 +91,8 @@ def _check_names(columns: Iterable[str]) -> None:
         )
 
 
-def sample_rows(screened: Screened, *, most: int = 3) -> list[SampleRow]:
-    """Return the first recipients and the one with the longest message, at most `most`."""
-    with pipeline(screened.folder) as connection:
-        length = "list_sum(list_transform(body, lambda value: length(value)))"
-        table = quote_literal(str(screened.folder / RECIPIENTS))
-        first = f"SELECT * FROM {table} ORDER BY row LIMIT {most - 1}"
-        longest = f"SELECT * FROM {table} ORDER BY {length} DESC NULLS LAST, row LIMIT 1"
-        chosen = f"SELECT DISTINCT ON (row) * FROM (({first}) UNION ALL ({longest})) ORDER BY row"
-        found = connection.execute(f"SELECT phone, header, body, media, buttons FROM ({chosen})").fetchall()
-    return [
-        SampleRow(phone=phone, header=tuple(header), body=tuple(body), media=media, buttons=tuple(buttons))
-        for phone, header, body, media, buttons in found
-    ]
-
-
 def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
-    """Return what the tables say of one phone: row number, verdict (`to_send` or a reason) and detail.
+    """Return what the tables say of one phone: row number, verdict (`to_send` or a reason), detail, variant.
 
     PlanFileError when they are no such tables: a file may have been sealed anew with others.
     """
@@ -122,8 +102,8 @@ def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
         recipients = quote_literal(str(tables / RECIPIENTS))
         rejections = quote_literal(str(tables / REJECTIONS))
         sql = f"""
-            SELECT row, 'to_send' AS verdict, NULL AS detail FROM {recipients} WHERE phone = $phone
-            UNION ALL SELECT row, reason, detail FROM {rejections} WHERE phone = $phone ORDER BY row
+            SELECT row, 'to_send' AS verdict, NULL AS detail, variant FROM {recipients} WHERE phone = $phone
+            UNION ALL SELECT row, reason, detail, NULL FROM {rejections} WHERE phone = $phone ORDER BY row
         """
         try:
             found = connection.execute(sql, {"phone": phone}).fetchall()
@@ -132,7 +112,8 @@ def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
                 "the plan's tables are not those that `runner plan` writes",
                 hint="make it again with `runner plan`",
             ) from error
-    return [{"row": row, "verdict": verdict, "detail": detail} for row, verdict, detail in found]
+    keys = ("row", "verdict", "detail", "variant")
+    return [dict(zip(keys, values, strict=True)) for values in found]
 
 
 def count_forgotten(tables: Path, forgotten: Forgotten) -> int:
@@ -171,7 +152,8 @@ def _read(
                 {message.body} AS body,
                 {message.header} AS header,
                 {message.media_url} AS media,
-                {message.buttons} AS buttons
+                {message.buttons} AS buttons,
+                {message.variant} AS variant
             FROM {message.over(reading)}
         ) TO {quote_literal(str(target))} (FORMAT parquet)
         """
@@ -253,7 +235,7 @@ def _part(connection: DuckDBPyConnection, folder: Path, holdout: Holdout | None)
         FROM {quote_literal(str(folder / _READ))} AS rows LEFT JOIN winners USING (phone)
     """
     recipients = f"""
-        SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, body, header, media, buttons
+        SELECT row, recipient_id, CAST(phone AS VARCHAR) AS phone, body, header, media, buttons, variant
         FROM ({judged}) WHERE verdict IS NULL
     """
     # A rejection of a forgotten person does not write the person down again.
@@ -273,13 +255,14 @@ def _part(connection: DuckDBPyConnection, folder: Path, holdout: Holdout | None)
 def _count(connection: DuckDBPyConnection, folder: Path, notes: tuple[str, ...]) -> Screened:
     recipients = quote_literal(str(folder / RECIPIENTS))
     rejections = quote_literal(str(folder / REJECTIONS))
-    to_send = connection.execute(f"SELECT count(*) FROM {recipients}").fetchone() or (0,)
+    shares = dict(connection.execute(f"SELECT variant, count(*) FROM {recipients} GROUP BY ALL").fetchall())
     found = connection.execute(f"SELECT reason, count(*) FROM {rejections} GROUP BY ALL").fetchall()
     counts = dict(found)
     return Screened(
         folder=folder,
-        to_send=int(to_send[0]),
+        to_send=sum(shares.values()),
         already_sent=counts.pop(_ALREADY_SENT, 0),
         rejected={reason: counts[reason] for reason in REASONS if reason in counts},
         notes=notes,
+        variants={name: count for name, count in shares.items() if name is not None},
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from runner.campaign import ButtonUse, HeaderUse, TemplateUse, Variable
+from runner.campaign import ButtonUse, HeaderUse, TemplateUse, Variable, Variant
 from runner.errors import TemplateError
 from runner.problem_words import did_you_mean, listed
 from runner.template import BODY_LIMIT, Button, ButtonKind, HeaderKind, Template, literal_parts, placeholders
@@ -23,6 +23,25 @@ _STATUS_HINTS = {
     "REJECTED": "edit it, and have it approved",
     "DRAFT": "submit it for approval",
 }
+
+
+def checked_templates(templates: Sequence[Template], messages: Sequence[Variant]) -> list[Template]:
+    """Return the template of each message, there, approved and filled exactly.
+
+    TemplateError names everything wrong, one a line, and with it the variant.
+    """
+    found, problems = [], []
+    for message in messages:
+        use = message.template
+        try:
+            found.append(find_template(templates, use.name, use.language))
+            check_template(found[-1], use, message.variables)
+        except TemplateError as error:
+            problems.append((message.label, error))
+    if problems:
+        lines = [label + line for label, error in problems for line in error.message.splitlines()]
+        raise TemplateError("\n".join(lines), hint=problems[0][1].hint)
+    return found
 
 
 def find_template(templates: Sequence[Template], name: str, language: str) -> Template:

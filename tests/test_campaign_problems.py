@@ -217,6 +217,10 @@ from tests.conftest import LEAST
             LEAST + "guards: {frequency_cap: {messages: 1, per: 0d}}\n",
             'found "0d", expected a time such as 7d or 24h',
         ),
+        (
+            LEAST + "log: {csv: {folder: x, formulas: {}}}\n",
+            "log.csv.formulas: found an empty mapping, expected",
+        ),
         (LEAST + "notify: {on: []}\n", "5:14: notify.on: found a list of 0, expected at least 1"),
         (
             LEAST + "notify: {on: [failed, failed]}\n",

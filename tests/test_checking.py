@@ -9,7 +9,7 @@ import pytest
 from runner.campaign import Campaign, RecipientColumns, Segment, TemplateUse
 from runner.checking import Today, compare, failed
 from runner.errors import FileProblems, Position, Problem, TemplateError
-from runner.plan import sealed
+from runner.plan import PlannedVariant, sealed
 from runner.planning import planned_template
 from runner.project import ProviderSettings, Rate
 from runner.schedule import Schedule, Window
@@ -49,7 +49,7 @@ PLANNED = sealed(
 TODAY = Today(
     now=NOON,
     campaign=CAMPAIGN,
-    template=TEMPLATE,
+    templates={None: TEMPLATE},
     provider=ProviderSettings(
         name="ada", url="http://127.0.0.1:1", sender="60110000001", rate=Rate(per_second=5.0)
     ),
@@ -117,20 +117,21 @@ def test_a_campaign_that_cannot_be_loaded_is_refused_with_its_problem():
     ],
 )
 def test_another_template_than_planned_is_refused(change):
-    assert the_refusal(template=replace(TEMPLATE, **change)).found == "changed"
+    assert the_refusal(templates={None: replace(TEMPLATE, **change)}).found == "changed"
 
 
 @pytest.mark.parametrize("status", ["PAUSED", "DISABLED", "PENDING", ""])
 def test_a_template_that_may_not_be_sent_now_is_refused(status):
-    assert the_refusal(template=replace(TEMPLATE, status=status)).found == f"is {status} now"
+    assert the_refusal(templates={None: replace(TEMPLATE, status=status)}).found == f"is {status} now"
 
 
 def test_a_template_with_a_new_id_only_is_the_same():
-    assert not refusals(template=replace(TEMPLATE, id="2"))
+    assert not refusals(templates={None: replace(TEMPLATE, id="2")})
 
 
 def test_a_template_that_is_gone_is_refused():
-    assert the_refusal(template=TemplateError("template `promo` is not there")).found.endswith("not there")
+    gone = TemplateError("template `promo` is not there")
+    assert the_refusal(templates={None: gone}).found.endswith("not there")
 
 
 def test_another_sender_is_refused():
@@ -206,7 +207,10 @@ def test_a_rehearsal_waits_for_no_time_but_holds_to_all_else():
 
 def test_every_comparison_is_made_even_when_the_first_has_failed():
     found = refusals(
-        campaign=replace(CAMPAIGN, name="x"), template=TemplateError("gone"), moved=2, now=PLANNED.expires_at
+        campaign=replace(CAMPAIGN, name="x"),
+        templates={None: TemplateError("gone")},
+        moved=2,
+        now=PLANNED.expires_at,
     )
     assert len(found) == 4
 
@@ -216,3 +220,39 @@ def test_a_plan_that_names_forgotten_people_is_stale():
     assert [(each.what, each.found) for each in broken] == [("ledger", "2 of its people have been forgotten")]
     both = failed(compare(PLANNED, replace(TODAY, moved=1, forgotten=1), rehearsal=True))
     assert "by another plan; 1 of its people have been forgotten" in both[0].found
+
+
+WARM = replace(TEMPLATE, id="2", name="warm", body="Hai {{1}}!")
+VARIED = sealed(
+    replace(
+        PLANNED,
+        template=None,
+        variants=tuple(
+            PlannedVariant(name=name, weight=1, to_send=3, template=planned_template(template))
+            for name, template in (("plain", TEMPLATE), ("text", TEMPLATE), ("warm", WARM))
+        ),
+    )
+)
+
+
+def test_the_template_of_every_variant_is_compared_each_template_once():
+    today = replace(TODAY, templates={"plain": TEMPLATE, "text": TEMPLATE, "warm": WARM})
+    comparisons = compare(VARIED, today, rehearsal=True)
+    assert [each.what for each in comparisons if each.what.startswith("template")] == [
+        "template promo (id)",
+        "template warm (id)",
+    ]
+    assert not failed(comparisons)
+
+
+@pytest.mark.parametrize(
+    ("warm", "found"),
+    [
+        (replace(WARM, body="Hai!"), "changed"),
+        (replace(WARM, status="PAUSED"), "is PAUSED now"),
+        (TemplateError("gone"), "gone"),
+    ],
+)
+def test_one_variants_template_that_is_not_as_planned_refuses_the_apply(warm, found):
+    refusal = the_refusal(VARIED, templates={"plain": TEMPLATE, "text": TEMPLATE, "warm": warm})
+    assert (refusal.what, refusal.found) == ("template warm (id)", found)

@@ -14,6 +14,7 @@ FILES = (
     "maintenance_notice_ja",
     "winback_sg",
     "vip_restock",
+    "payday_points",
 )
 
 
@@ -70,3 +71,15 @@ def test_an_example_comes_to_what_the_readme_says(examples, run, table, file):
 
 def test_every_example_is_in_the_table(table):
     assert set(table) == set(FILES) == {path.stem for path in (ROOT / "campaigns").glob("*.yml")}
+
+
+def test_the_example_with_variants_shows_sends_and_counts_each(examples, run):
+    plan = only(run("plan", "campaigns/payday_points.yml", "--sandbox", "--json"), "plans")
+    planned = {variant["name"]: variant["to_send"] for variant in plan["variants"]}
+    assert list(planned) == ["short", "warm"]
+    assert sum(planned.values()) == plan["to_send"]
+    assert all(abs(count / plan["to_send"] - 0.5) < 0.05 for count in planned.values())
+    assert {sample["variant"] for sample in plan["samples"]} == set(planned)
+    only(run("apply", "--sandbox", "--json"), "runs")
+    occurrence = only(run("status", "--sandbox", "--json"), "occurrences")
+    assert {variant["name"]: variant["accepted"] for variant in occurrence["variants"]} == planned

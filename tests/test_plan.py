@@ -10,9 +10,11 @@ from runner.plan import (
     GuardCheck,
     Plan,
     PlannedTemplate,
+    PlannedVariant,
     Sample,
     from_document,
     is_genuine,
+    is_sound,
     sealed,
     sending_seconds,
     to_document,
@@ -124,3 +126,52 @@ def test_only_guards_over_their_limit_are_exceeded():
     over = GuardCheck(name="max_rejected", limit="10%", found="30%", exceeded=True)
     assert PLAN.exceeded == ()
     assert replace(PLAN, guards=(*PLAN.guards, over)).exceeded == (over,)
+
+
+def variant(name, to_send, weight=1):
+    return PlannedVariant(name=name, weight=weight, to_send=to_send, template=PLAN.template)
+
+
+VARIED = replace(PLAN, template=None, variants=(variant("plain", 4), variant("warm", 2)))
+
+
+def test_a_plan_with_variants_survives_being_written_as_json():
+    assert from_document(to_document(sealed(VARIED))) == sealed(VARIED)
+
+
+def test_a_plan_balances_only_if_every_recipient_has_one_variant():
+    assert VARIED.is_balanced
+    assert not replace(VARIED, variants=(variant("plain", 4), variant("warm", 3))).is_balanced
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"template": PLAN.template},
+        {"variants": ()},
+        {"variants": (variant("plain", 3), variant("plain", 3))},
+        {"variants": (variant("../x", 6),)},
+        {"variants": (variant("plain", 7), variant("warm", -1))},
+    ],
+)
+def test_a_plan_has_one_template_or_variants_with_names_of_their_own(change):
+    assert is_sound(PLAN)
+    assert is_sound(VARIED)
+    assert not is_sound(replace(VARIED, **change))
+
+
+def test_templates_are_found_by_their_variant():
+    assert dict(PLAN.templates) == {None: PLAN.template}
+    assert dict(VARIED.templates) == {"plain": PLAN.template, "warm": PLAN.template}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variants": (variant("plain", 2), variant("warm", 4))},
+        {"variants": (variant("plain", 4, 2), variant("warm", 2))},
+        {"variants": (variant("plain", 4), variant("other", 2))},
+    ],
+)
+def test_the_digest_changes_with_the_variants(change):
+    assert sealed(replace(VARIED, **change)).digest != sealed(VARIED).digest

@@ -20,8 +20,9 @@ from runner.campaign import (
     Segment,
     TemplateUse,
     Variable,
+    Variant,
 )
-from runner.errors import Refusal, TemplateError
+from runner.errors import Refusal, SegmentError, TemplateError
 from runner.history import History
 from runner.plan import is_genuine
 from runner.plan_file import RECIPIENTS, REJECTIONS, sha256_of_file
@@ -84,6 +85,7 @@ def planned(
     *,
     campaign=CAMPAIGN,
     template=TEMPLATE,
+    templates=None,
     ledger=None,
     provider=ADA,
     now=NOW,
@@ -103,7 +105,7 @@ def planned(
     plan = make_plan(
         campaign,
         source=source,
-        templates=[template],
+        templates=templates or [template],
         provider=provider,
         provider_is_local=False,
         ledger=ledger or Ledger(),
@@ -354,3 +356,84 @@ def test_outside_the_window_it_starts_when_it_opens(tmp_path):
 def test_the_digest_of_a_template_covers_what_people_read(change, is_same):
     same = planned_template(replace(TEMPLATE, **change)).digest == planned_template(TEMPLATE).digest
     assert same is is_same
+
+
+WARM = replace(TEMPLATE, id="2", name="warm", body="Hai {{1}}!")
+VARIED = replace(
+    CAMPAIGN,
+    template=None,
+    variables=(),
+    variants=(
+        Variant(
+            name="plain",
+            weight=3,
+            template=TemplateUse(name="promo", language="id"),
+            variables=CAMPAIGN.variables,
+        ),
+        Variant(
+            name="warm",
+            weight=1,
+            template=TemplateUse(name="warm", language="id"),
+            variables=(Variable(column="name"),),
+        ),
+    ),
+)
+
+
+def test_a_plan_with_variants_says_how_many_get_which_and_keeps_every_template(tmp_path):
+    plan = planned(tmp_path, rows(400), campaign=VARIED, templates=[TEMPLATE, WARM])
+    assert plan.template is None
+    plain, warm = plan.variants
+    assert (plain.name, plain.weight, plain.template) == ("plain", 3, planned_template(TEMPLATE))
+    assert (warm.name, warm.weight, warm.template) == ("warm", 1, planned_template(WARM))
+    assert plain.to_send + warm.to_send == plan.to_send == 400
+    assert 250 < plain.to_send < 350
+
+
+def test_each_variant_has_samples_of_its_own(tmp_path):
+    samples = planned(tmp_path, rows(40), campaign=VARIED, templates=[TEMPLATE, WARM]).samples
+    assert [sample.variant for sample in samples] == ["plain", "plain", "warm", "warm"]
+    assert samples[0].body.startswith("Halo A**")
+    assert samples[-1].body.startswith("Hai A**")
+
+
+def test_the_digest_covers_who_gets_which_variant(tmp_path):
+    def digest(*weights):
+        variants = tuple(replace(v, weight=w) for v, w in zip(VARIED.variants, weights, strict=True))
+        folder = tmp_path / "-".join(map(str, weights))
+        folder.mkdir()
+        campaign = replace(VARIED, variants=variants)
+        plan = planned(folder, rows(40), campaign=campaign, templates=[TEMPLATE, WARM])
+        return plan.digest, plan.files[RECIPIENTS]
+
+    assert all(one != other for one, other in zip(digest(3, 1), digest(1, 3), strict=True))
+
+
+def test_a_variant_that_nobody_gets_is_in_the_plan_all_the_same(tmp_path):
+    plan = planned(tmp_path, rows(1), campaign=VARIED, templates=[TEMPLATE, WARM])
+    assert sorted(variant.to_send for variant in plan.variants) == [0, 1]
+
+
+def test_the_columns_of_all_variants_are_wanted_each_once():
+    title = replace(VARIED.variants[1], variables=(Variable(column="title"), Variable(column="name")))
+    campaign = replace(VARIED, variants=(VARIED.variants[0], title))
+    assert wanted_columns(campaign) == ["id", "phone", "consent", "name", "title"]
+
+
+def test_what_is_wrong_with_a_variants_template_is_said_of_each_variant_at_once(tmp_path):
+    paused = replace(WARM, status="PAUSED")
+    short = replace(TEMPLATE, body="Halo {{1}}")
+    with pytest.raises(TemplateError) as error:
+        planned(tmp_path, rows(1), campaign=VARIED, templates=[short, paused])
+    lines = error.value.message.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["variant plain", "variant warm"]
+    assert "1 too many" in lines[0]
+    assert "its status is PAUSED" in lines[1]
+
+
+def test_a_column_that_only_one_variant_wants_is_missed_in_its_name(tmp_path):
+    odd = replace(VARIED.variants[1], variables=(Variable(column="nmae"),))
+    campaign = replace(VARIED, variants=(VARIED.variants[0], odd))
+    with pytest.raises(SegmentError, match=r"variant warm: variable \{\{1\}\}: .* no column `nmae`") as error:
+        planned(tmp_path, rows(1), campaign=campaign, templates=[TEMPLATE, WARM])
+    assert error.value.hint == "did you mean `name`?"

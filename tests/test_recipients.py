@@ -16,7 +16,7 @@ from runner.recipients import (
     read_control_group,
     read_deliveries,
 )
-from tests.test_plan import PLAN
+from tests.test_plan import PLAN, VARIED
 
 SCHEMA = pa.schema(
     [
@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         ("header", pa.list_(pa.string())),
         ("media", pa.string()),
         ("buttons", pa.list_(pa.string())),
+        ("variant", pa.string()),
     ]
 )
 
@@ -55,6 +56,7 @@ def row(number, **changes):
         "header": [],
         "media": None,
         "buttons": [None],
+        "variant": None,
     } | changes
 
 
@@ -155,3 +157,53 @@ def test_a_control_group_that_is_no_such_table_is_refused(tmp_path):
     pq.write_table(pa.table({"reason": ["holdout"]}), tmp_path / REJECTIONS)
     with pytest.raises(PlanFileError, match=r"the plan's rejections.parquet has other columns"):
         check_recipients(tmp_path, plan)
+
+
+WARM = replace(
+    PLAN.template, name="warm", language="en", header_kind="document", buttons=(("QUICK_REPLY", "Ya"),)
+)
+PLAIN, OTHER = VARIED.variants
+TWO = replace(VARIED, variants=(PLAIN, replace(OTHER, template=WARM)))
+
+
+def shared_out(*variants):
+    return [row(number, variant=variant) for number, variant in enumerate(variants)]
+
+
+def test_each_message_is_of_the_template_of_its_variant(tmp_path):
+    plain, warm = deliveries(table(tmp_path, shared_out("plain", "warm")), TWO)
+    assert (plain.variant, plain.message.name, plain.message.button_kinds) == ("plain", "promo", ("URL",))
+    assert (warm.variant, warm.message.name, warm.message.language) == ("warm", "warm", "en")
+    assert warm.message.button_kinds == ("QUICK_REPLY",)
+
+
+def test_a_variants_document_has_the_file_name_of_its_own_template_or_of_the_shared_one(tmp_path):
+    def header(name):
+        return {"header": {"media": {"column": "url"}, "file_name": name}}
+
+    document = {
+        "template": header("shared.pdf"),
+        "variants": [{"name": "plain"}, {"name": "warm", "template": header("own.pdf")}],
+    }
+    plan = replace(TWO, document=document)
+    rows = [each | {"media": "https://example.com/a.pdf"} for each in shared_out("plain", "warm")]
+    found = deliveries(table(tmp_path, rows), plan)
+    assert [each.message.media.file_name for each in found] == ["shared.pdf", "own.pdf"]
+
+
+def test_a_table_of_as_many_people_of_each_variant_as_the_plan_says_passes(tmp_path):
+    check_recipients(table(tmp_path, shared_out(*["plain"] * 4, *["warm"] * 2)), TWO)
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [["plain"] * 3 + ["warm"] * 3, ["plain"] * 6, ["plain"] * 4 + ["other"] * 2, ["plain"] * 4 + [None] * 2],
+)
+def test_people_of_other_variants_than_a_person_confirms_are_refused(tmp_path, variants):
+    with pytest.raises(PlanFileError, match="gives people other variants than the plan says"):
+        check_recipients(table(tmp_path, shared_out(*variants)), TWO)
+
+
+def test_a_variant_in_a_plan_without_any_is_refused(tmp_path):
+    with pytest.raises(PlanFileError, match="other variants"):
+        check_recipients(table(tmp_path, shared_out(*["plain"] * PLAN.to_send)), PLAN)

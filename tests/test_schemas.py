@@ -55,6 +55,10 @@ CAMPAIGN = {
         },
         {"text": "t", "transform": ["trim", "upper"]},
     ],
+    "variants": [
+        {"name": "a", "weight": 3, "template": {"name": "warm", "language": "id"}},
+        {"name": "b", "variables": [{"text": "t"}]},
+    ],
     "schedule": {
         "at": "2026-03-20T10:00",
         "timezone": "Asia/Jakarta",
@@ -151,7 +155,7 @@ def test_every_key_has_a_title_a_description_and_examples_that_are_valid(name):
         assert full["description"].endswith("."), key
         assert full["examples"], key
         for example in full["examples"]:
-            Draft202012Validator({**full, "$defs": root["$defs"]}).validate(example)
+            Draft202012Validator(root).evolve(schema=full).validate(example)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -263,6 +267,8 @@ ODD_VALUES = st.sampled_from(
         {"x": 1},
         [{}],
         [{"column": "c"}] * 11,
+        [{"name": "a"}],
+        [{"name": "a", "weight": 10_001, "template": {}}],
         [1],
         {"param": "p"},
         {"param": "P"},
@@ -279,6 +285,8 @@ EXTRA_KEYS = (
     "text",
     "column",
     "variables",
+    "variants",
+    "weight",
     "payload",
     "segment",
     "parent_segment",

@@ -1,5 +1,6 @@
 """runner.screening: each row has one account, by the first gate it fails; the balance always holds."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -20,14 +21,15 @@ from runner.campaign import (
     Segment,
     TemplateUse,
     Variable,
+    Variant,
 )
 from runner.control_group import PARTS, is_held_out
 from runner.errors import SegmentError
 from runner.forgotten import Forgotten, keyed_hash
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
-from runner.rendering import compile_message
-from runner.screening import count_forgotten, find_rows, sample_rows, screen
+from runner.rendering import compile_messages, each_its_own
+from runner.screening import READ_PHONE, count_forgotten, find_rows, screen
 from runner.screening_lists import Lately, Lists, read_suppression
 from runner.template import Template
 from tests.conftest import mobiles
@@ -50,6 +52,11 @@ CAP = CAPPED.guards.caps[0]
 A, B, C = "6281230000001", "6281230000002", "6281230000003"
 
 
+def message_of(campaign, column_types):
+    messages = compile_messages(campaign, [TEMPLATE] * len(campaign.messages), column_types)
+    return each_its_own(campaign, messages, READ_PHONE)
+
+
 def lately(*batches, cap=CAP, since=0.0):
     """Return what the ledger knows of one cap: who got how many messages."""
     return [Lately(cap=cap, since=since, ledger=list(batches))]
@@ -70,7 +77,7 @@ def screened(folder, rows, *, campaign=CAMPAIGN, lists=None, types=None, kinds=N
         campaign=campaign,
         row_count=len(rows),
         column_types=column_types,
-        message=compile_message(campaign, TEMPLATE, column_types),
+        message=message_of(campaign, column_types),
         lists=lists or Lists(),
     )
 
@@ -347,7 +354,6 @@ def test_no_rows_are_two_empty_tables(tmp_path):
     found = screened(tmp_path, [])
     assert (found.to_send, found.already_sent, found.rejected) == (0, 0, {})
     assert verdicts(found) == []
-    assert sample_rows(found) == []
 
 
 def test_reasons_are_counted_in_the_order_of_the_gates(tmp_path):
@@ -393,7 +399,7 @@ def with_column(tmp_path, name):
         campaign=campaign,
         row_count=1,
         column_types=types,
-        message=compile_message(campaign, TEMPLATE, types),
+        message=message_of(campaign, types),
         lists=Lists(),
     )
 
@@ -489,24 +495,12 @@ def test_lines_that_are_no_phone_are_counted_never_passed_over_in_silence(tmp_pa
 # Looking at rows again
 
 
-def test_samples_are_the_first_recipients_and_the_longest_message(tmp_path):
-    names = ["Ayu", "Budi", "Citra", "Dewi with a long name", "Eko"]
-    rows = [("c", f"628123000000{n}", name, "1") for n, name in enumerate(names)]
-    found = sample_rows(screened(tmp_path, rows))
-    assert [row.body for row in found] == [("Ayu",), ("Budi",), ("Dewi with a long name",)]
-
-
-def test_samples_are_never_the_same_row_twice(tmp_path):
-    rows = [("c1", A, "a very long name", "1"), ("c2", B, "Budi", "1")]
-    assert [row.phone for row in sample_rows(screened(tmp_path, rows))] == [A, B]
-
-
 def test_the_rows_of_one_phone_are_found_with_their_verdicts(tmp_path):
     rows = [("c1", A, "Ayu", "1"), ("c2", B, "Budi", "1"), ("c3", f"+{A}", "x" * 2000, "1")]
     found = find_rows(screened(tmp_path, rows).folder, A)
     assert found == [
-        {"row": 0, "verdict": "to_send", "detail": None},
-        {"row": 2, "verdict": "duplicate_phone", "detail": None},
+        {"row": 0, "verdict": "to_send", "detail": None, "variant": None},
+        {"row": 2, "verdict": "duplicate_phone", "detail": None, "variant": None},
     ]
     assert find_rows(tmp_path, C) == []
 
@@ -550,3 +544,100 @@ def test_the_forgotten_among_a_plans_recipients_are_counted(tmp_path):
     found = screened(tmp_path, [(n, phone, "Ayu", "yes") for n, phone in zip("123", (A, B, C), strict=True)])
     assert count_forgotten(found.folder, forgotten(A, C, "6281230000009")) == 2
     assert count_forgotten(found.folder, forgotten("6281230000009")) == 0
+
+
+# Variants
+
+
+def varied(**variables):
+    """Return the campaign with variants of equal weight, by name -> what fills their message."""
+    use = TemplateUse(name="promo", language="id")
+    made = [
+        Variant(name=name, weight=1, template=use, variables=(variable,))
+        for name, variable in variables.items()
+    ]
+    return replace(CAMPAIGN, template=None, variables=(), variants=tuple(made))
+
+
+def recipients(found):
+    return pq.read_table(found.folder / RECIPIENTS).to_pylist()
+
+
+def test_each_recipient_has_the_message_of_their_own_variant(tmp_path):
+    campaign = varied(fixed=Variable(text="Kak"), named=Variable(column="name"))
+    rows = [("c", f"62812300000{n:02d}", f"Ayu {n}", "true") for n in range(40)]
+    found = screened(tmp_path, rows, campaign=campaign)
+    people = recipients(found)
+    assert {person["variant"] for person in people} == {"fixed", "named"}
+    for person in people:
+        own = ["Kak"] if person["variant"] == "fixed" else [f"Ayu {person['row']}"]
+        assert person["body"] == own
+    assert found.variants == {
+        name: sum(person["variant"] == name for person in people) for name in ("fixed", "named")
+    }
+    assert sum(found.variants.values()) == found.to_send == 40
+
+
+def test_a_row_is_judged_by_the_variables_of_its_own_variant_alone(tmp_path):
+    campaign = varied(fixed=Variable(text="Kak"), named=Variable(column="name"))
+    rows = [("c", f"62812300000{n:02d}", " ", "true") for n in range(40)]
+    found = screened(tmp_path, rows, campaign=campaign)
+    assert {person["variant"] for person in recipients(found)} == {"fixed"}
+    rejections = pq.read_table(found.folder / REJECTIONS).to_pylist()
+    assert found.to_send + found.rejected["bad_variable"] == 40
+    assert {row["detail"] for row in rejections} == {"variant named: variable {{1}}: blank and no default"}
+
+
+def test_what_only_another_variant_could_not_compute_harms_nobody(tmp_path):
+    number = Variable(column="name", format="#,##0")
+    campaign = varied(fixed=Variable(text="Kak"), number=number)
+    rows = [("c", f"62812300000{n:02d}", "12500" if n % 2 else "none", "true") for n in range(40)]
+    found = screened(tmp_path, rows, campaign=campaign)
+    people = recipients(found)
+    numbers = [person for person in people if person["variant"] == "number"]
+    assert {tuple(person["body"]) for person in numbers} == {("12.500",)}
+    assert len(people) - len(numbers) > len(numbers)
+
+
+def test_rows_of_one_phone_have_one_variant_however_they_are_written(tmp_path):
+    campaign = varied(a=Variable(column="name"), b=Variable(column="name"))
+    writings = [A, f"+{A}", "0812 3000 0001", f"{A}.0"]
+    variants = [
+        recipients(screened(tmp_path, [("c", phone, "Ayu", "true")], campaign=campaign))[0]["variant"]
+        for phone in writings
+    ]
+    assert len(set(variants)) == 1
+
+
+def test_a_row_without_a_phone_that_can_be_read_is_rejected_for_that(tmp_path):
+    campaign = varied(a=Variable(column="name"), b=Variable(column="name"))
+    rows = [("c", None, None, "true"), ("c", "n/a", None, "true"), ("c", "819012345678", None, "true")]
+    found = screened(tmp_path, rows, campaign=campaign)
+    assert verdicts(found) == ["missing_phone", "invalid_phone", "ambiguous_phone"]
+    assert found.variants == {}
+
+
+def test_without_variants_no_recipient_has_one(tmp_path):
+    found = screened(tmp_path, [("c", A, "Ayu", "true")])
+    assert [person["variant"] for person in recipients(found)] == [None]
+    assert found.variants == {}
+
+
+def test_the_variant_of_a_phone_is_found_with_its_row(tmp_path):
+    campaign = varied(a=Variable(column="name"))
+    found = screened(tmp_path, [("c", A, "Ayu", "true")], campaign=campaign)
+    assert find_rows(found.folder, A) == [{"row": 0, "verdict": "to_send", "detail": None, "variant": "a"}]
+
+
+def test_a_control_group_is_drawn_from_every_variant_and_moves_nobody_to_another(tmp_path):
+    campaign = varied(a=Variable(column="name"), b=Variable(column="name"))
+    rows = [("c", phone, "Ayu", "true") for phone in mobiles(400)]
+    whole = {
+        each["phone"]: each["variant"] for each in recipients(screened(tmp_path, rows, campaign=campaign))
+    }
+    holdout = Holdout(parts=500_000, group="promo")
+    found = screened(tmp_path, rows, campaign=replace(campaign, holdout=holdout))
+    kept = {each["phone"]: each["variant"] for each in recipients(found)}
+    assert kept == {phone: whole[phone] for phone in whole if not is_held_out(holdout, phone)}
+    held_out = Counter(variant for phone, variant in whole.items() if phone not in kept)
+    assert all(60 < held_out[name] < 140 for name in "ab")

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from runner.halting import Halt
     from runner.ledger.interface import Counts, Holder
     from runner.notifying import Notifier
-    from runner.providers.interface import Provider
+    from runner.plan import PlannedTemplate
+    from runner.providers.interface import Provider, TemplateList
     from runner.template import Template
 
 Loaded = TypeVar("Loaded")
@@ -289,7 +290,7 @@ async def _today(
     return Today(
         now=datetime.now(timezone.utc),
         campaign=campaign,
-        template=_or_error(lambda: _template_now(provider, plan)),
+        templates=_templates_now(provider, plan),
         provider=workplace.provider_settings(plan.provider),
         provider_is_local=workplace.is_local(plan.provider),
         moved=moved,
@@ -303,12 +304,19 @@ def _campaign_now(workplace: Workplace, plan: Plan) -> Campaign:
     return load_campaign(workplace.project.root / plan.campaign_path, workplace.project)
 
 
-def _template_now(provider: Provider, plan: Plan) -> Template:
+def _templates_now(provider: Provider, plan: Plan) -> dict[str | None, Template | RunnerError]:
+    """Return each of the plan's templates as the provider lists it now, or why it cannot be found."""
     from runner.template_check import find_template
 
-    listing = provider.templates()
-    listing.require(plan.template.name, plan.template.language)
-    return find_template(listing.templates, plan.template.name, plan.template.language)
+    listing = _or_error(provider.templates)
+    if isinstance(listing, RunnerError):
+        return dict.fromkeys(plan.templates, listing)
+
+    def found(planned: PlannedTemplate, listing: TemplateList = listing) -> Template:
+        listing.require(planned.name, planned.language)
+        return find_template(listing.templates, planned.name, planned.language)
+
+    return {variant: _or_error(partial(found, planned)) for variant, planned in plan.templates.items()}
 
 
 def _or_error(load: Callable[[], Loaded]) -> Loaded | RunnerError:

@@ -112,6 +112,7 @@ def _message(history: DeliveryHistory) -> dict[str, Any]:
     return {
         "campaign": delivery.key.campaign,
         "occurrence": delivery.key.occurrence,
+        "variant": delivery.variant,
         "state": delivery.state.value,
         "recipient": delivery.recipient_id,
         "message_id": delivery.message_id,
@@ -154,11 +155,11 @@ def _show(document: dict[str, Any]) -> None:
     for row in document["plans"]:
         meaning = REASONS.get(row["verdict"], "")
         detail = f" ({row['detail']})" if row["detail"] else f" ({meaning})" if meaning else ""
-        output.show(
-            f"  plan {row['campaign']} {row['occurrence']} row {row['row']}: {row['verdict']}{detail}"
-        )
+        place = f"plan {row['campaign']} {row['occurrence']} row {row['row']}"
+        output.show(f"  {place}: {row['verdict']}{_variant(row)}{detail}")
     for message in document["messages"]:
-        output.show(f"  message {message['campaign']} {message['occurrence']}: {message['state']}")
+        name = f"message {message['campaign']} {message['occurrence']}"
+        output.show(f"  {name}: {message['state']}{_variant(message)}")
         for outcome in message["outcomes"]:
             detail = f": {outcome['detail']}" if outcome["detail"] else ""
             output.show(f"    {outcome['at']} {outcome['outcome']} by {outcome['rule']}{detail}")
@@ -168,3 +169,7 @@ def _show(document: dict[str, Any]) -> None:
         )
     if not document["plans"] and not document["messages"] and not document["held_out"]:
         output.show("  no plan and no message knows this phone")
+
+
+def _variant(entry: dict[str, Any]) -> str:
+    return f", variant {entry['variant']}" if entry["variant"] else ""

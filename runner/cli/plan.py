@@ -92,7 +92,8 @@ def plan_campaign(
     key = plan_key()
     now = datetime.now(timezone.utc).replace(microsecond=0)
     listing = workplace.provider(campaign.provider).templates()
-    listing.require(campaign.template.name, campaign.template.language)
+    for message in campaign.messages:
+        listing.require(message.template.name, message.template.language)
     fetch = partial(
         segment_source(campaign.segment.source),
         campaign.segment,

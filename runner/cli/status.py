@@ -11,9 +11,12 @@ import click
 
 from runner.cli import output
 from runner.cli.workplace import open_workplace
+from runner.ledger.records import Counts
 from runner.reports import wording
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from runner.ledger.interface import OccurrenceSummary, RunRecord, StopRecord
 
 
@@ -67,13 +70,36 @@ def _show(occurrences: Sequence[OccurrenceSummary], campaign: str | None) -> Non
     for occurrence in occurrences:
         counts = _accounts(occurrence)
         cells = [wording.number(counts[key]) for key in _COUNTED]
-        cells += [wording.number(_receipts(occurrence)[status]) for status in told]
+        cells += [wording.number(_receipts(occurrence.total)[status]) for status in told]
         cells += [wording.number(occurrence.total.held_out)] if has_group else []
         table.add_row(occurrence.campaign, occurrence.occurrence, *cells, _last_run(occurrence))
     output.show_rich(table)
+    if any(occurrence.variants for occurrence in occurrences):
+        output.show("")
+        output.show_rich(_variants_table(occurrences))
+
+
+def _variants_table(occurrences: Sequence[OccurrenceSummary]) -> Table:
+    """Return what became of each variant's messages, over all plans of an occurrence."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("campaign", "occurrence", "variant"):
+        table.add_column(name)
+    for name in (*_COUNTED_OF_VARIANT, *_RECEIPTS, "read rate"):
+        table.add_column(name, justify="right")
+    for occurrence in occurrences:
+        for variant in _variants(occurrence):
+            cells = [wording.number(variant[key]) for key in _COUNTED_OF_VARIANT]
+            cells += [wording.number(variant["receipts"][status]) for status in _RECEIPTS]
+            rate = variant["read_rate"]
+            cells.append("" if rate is None else f"{rate:.1%}")
+            table.add_row(occurrence.campaign, occurrence.occurrence, variant["name"], *cells)
+    return table
 
 
 _COUNTED = ("to_send", "accepted", "refused", "unknown", "remaining")
+_COUNTED_OF_VARIANT = ("accepted", "refused", "unknown")
 #: How far messages got, as the provider tells it.
 _RECEIPTS = ("sent", "delivered", "read", "failed")
 
@@ -91,9 +117,35 @@ def _accounts(occurrence: OccurrenceSummary) -> dict[str, int]:
     }
 
 
-def _receipts(occurrence: OccurrenceSummary) -> dict[str, int]:
-    """Return the deliveries of all plans by what was told of them, each at its furthest."""
-    return {status: occurrence.total.receipts.get(status, 0) for status in _RECEIPTS}
+def _receipts(counts: Counts) -> dict[str, int]:
+    """Return deliveries by what was told of them, each at its furthest."""
+    return {status: counts.receipts.get(status, 0) for status in _RECEIPTS}
+
+
+def _variants(occurrence: OccurrenceSummary) -> list[dict[str, Any]]:
+    """Return what became of each variant's messages; one that nobody got yet has zeros."""
+    planned = dict.fromkeys(occurrence.plan.details.get("variants") or {}, Counts())
+    return [
+        {
+            "name": name,
+            "accepted": counts.accepted,
+            "refused": counts.refused,
+            "unknown": counts.unknown,
+            "receipts": _receipts(counts),
+            "read_rate": _read_rate(counts, occurrence.total),
+        }
+        for name, counts in {**planned, **occurrence.variants}.items()
+    ]
+
+
+def _read_rate(counts: Counts, all_variants: Counts) -> float | None:
+    """Return the share of the accepted messages that were read, as far as it was told.
+
+    None where none was accepted, or nothing was told of any variant's messages.
+    """
+    if not counts.accepted or not all_variants.receipts:
+        return None
+    return round(counts.receipts.get("read", 0) / counts.accepted, 4)
 
 
 def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:
@@ -105,8 +157,9 @@ def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:
         **_accounts(occurrence),
         "refused_by_rule": dict(occurrence.counts.refused_by_rule),
         "all_plans": {"accepted": total.accepted, "refused": total.refused, "unknown": total.unknown},
-        "receipts": _receipts(occurrence),
+        "receipts": _receipts(total),
         "held_out": total.held_out,
+        "variants": _variants(occurrence),
         "finished_at": _moment(occurrence.plan.finished_at),
         "last_run": _run_document(occurrence.last_run),
         "applied_by": str(occurrence.lock.holder) if occurrence.lock else None,

@@ -102,7 +102,8 @@ class GroupCommit:
         """
         group = self._group()
         place = len(group.intents)
-        group.intents.append(Intent(key=delivery.key, recipient_id=delivery.recipient_id, run=self._run))
+        key, recipient = delivery.key, delivery.recipient_id
+        group.intents.append(Intent(key=key, recipient_id=recipient, run=self._run, variant=delivery.variant))
         await group.done
         if group.stopped is not None:
             raise group.stopped
@@ -111,7 +112,9 @@ class GroupCommit:
     def settle(self, delivery: Delivery, answer: Answer) -> asyncio.Future[None]:
         """Begin to record what the send came to; what is returned is done once that is on disk."""
         group = self._group()
-        group.outcomes.append(Settlement(key=delivery.key, run=self._run, answer=answer))
+        group.outcomes.append(
+            Settlement(key=delivery.key, run=self._run, answer=answer, variant=delivery.variant)
+        )
         return group.done
 
     def _group(self) -> _Group:

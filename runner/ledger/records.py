@@ -76,15 +76,17 @@ class Intent:
     key: DeliveryKey
     recipient_id: str
     run: int
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What the send of an intent of `run` came to."""
+    """What the send of an intent of `run` came to; `variant` is the intent's."""
 
     key: DeliveryKey
     run: int
     answer: Answer
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class RunRecord:
 class DeliveryRecord:
     """One delivery as it stands. `plan` is a digest; `rule` and what follows are of the last outcome.
 
-    `receipt` is the furthest the provider told of it.
+    `receipt` is the furthest the provider told of it, `variant` that of the latest intent, if any.
     """
 
     key: DeliveryKey
@@ -155,6 +157,7 @@ class DeliveryRecord:
     code: str | None
     detail: str | None
     receipt: ReceiptStatus | None = None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +184,7 @@ class Event:
     http_status: int | None
     code: str | None
     detail: str | None
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +262,7 @@ class DeliveryHistory:
 class OccurrenceSummary:
     """One occurrence as status shows it: its latest plan and run, and the lock if somebody holds it.
 
-    `counts` are of the latest plan, `total` of all plans of the occurrence.
+    `counts` are of the latest plan, `total` of all plans of the occurrence, and `variants` too, by name.
     """
 
     campaign: str
@@ -268,3 +272,4 @@ class OccurrenceSummary:
     total: Counts
     last_run: RunRecord | None
     lock: LockRecord | None
+    variants: Mapping[str, Counts] = field(default_factory=dict)

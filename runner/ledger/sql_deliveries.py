@@ -34,8 +34,12 @@ _INTERRUPTED = Answer(
 )
 _RESOLVABLE = {State.ACCEPTED, State.REFUSED, State.RETRY}
 
-#: Changes of the counts, by (plan, state or receipt, rule); an intent and a receipt have no rule.
-Changes = Counter[tuple[int, str, str]]
+#: Changes of the counts, by (plan, state or receipt, rule, variant). Intents and receipts have no rule; the
+#: variant is empty in a campaign without.
+Changes = Counter[tuple[int, str, str, str]]
+
+#: An intent as the statements take it: phone, recipient, variant.
+_Entry = tuple[str, str, "str | None"]
 
 _of_run = attrgetter("run")
 
@@ -140,17 +144,17 @@ class Deliveries:
     def move(
         self, occurrence_id: int, found: Sequence[Row], before: State, answer: Answer, now: float
     ) -> None:
-        """Settle rows of (phone, plan, run, rule), in the order of runs, that no provider's answer settles.
+        """Settle rows of (phone, plan, run, rule, variant), in the order of runs, that no answer settles.
 
         The counts move with them.
         """
         changes: Changes = Counter()
         for run, some in groupby(found, lambda row: row[2]):
             moved = []
-            for phone, plan_id, _, rule in some:
+            for phone, plan_id, _, rule, variant in some:
                 moved.append(rows.settled(phone, answer))
-                changes[plan_id, before.value, rule] -= 1
-                changes[plan_id, answer.outcome.value, answer.rule] += 1
+                changes[plan_id, before.value, rule, variant or ""] -= 1
+                changes[plan_id, answer.outcome.value, answer.rule, variant or ""] += 1
             self._write_outcomes(occurrence_id, run, moved, before, now)
         self.count(changes)
 
@@ -175,9 +179,11 @@ class Deliveries:
         settled = [rows.settled(each.key.phone, each.answer) for each in outcomes]
         self._opt_outs.write([_opt_out(each, now) for each in outcomes if _is_opted_out(each.answer)])
         self._write_outcomes(scope.occurrence_id, scope.run, settled, State.INTENT, now)
-        changes[scope.plan_id, State.INTENT.value, ""] -= len(settled)
-        for (outcome, rule), number in Counter((entry[1], entry[2]) for entry in settled).items():
-            changes[scope.plan_id, outcome, rule] += number
+        pairs = zip(settled, outcomes, strict=True)
+        came_to = Counter((entry[1], entry[2], each.variant or "") for entry, each in pairs)
+        for (outcome, rule, variant), number in came_to.items():
+            changes[scope.plan_id, State.INTENT.value, "", variant] -= number
+            changes[scope.plan_id, outcome, rule, variant] += number
 
     def _write_outcomes(
         self, occurrence_id: int, run: int, settled: Sequence[rows.Settled], before: State, now: float
@@ -201,10 +207,10 @@ class Deliveries:
         One whose person has reached a cap meanwhile is refused by it in the same stroke.
         """
         _check_scope(scope, intents)
-        entries = [(each.key.phone, each.recipient_id) for each in intents]
+        entries: list[_Entry] = [(each.key.phone, each.recipient_id, each.variant) for each in intents]
         standing = self._standing(scope, entries)
-        new: list[tuple[str, str]] = []
-        again: list[tuple[str, str]] = []
+        new: list[_Entry] = []
+        again: list[_Entry] = []
         recorded: list[bool | str] = []
         seen: set[str] = set()
         for entry in entries:
@@ -216,16 +222,13 @@ class Deliveries:
             if may_be_sent:
                 (new if before is None else again).append(entry)
         self._write_intents(scope, new, again, now)
-        _count_again(scope, [standing[phone] for phone, _ in again], changes)
-        changes[scope.plan_id, State.INTENT.value, ""] += len(new) + len(again)
+        _count_again(scope, [(standing[phone], variant or "") for phone, _, variant in again], changes)
+        for variant, number in Counter(entry[2] or "" for entry in (*new, *again)).items():
+            changes[scope.plan_id, State.INTENT.value, "", variant] += number
         return self._refuse_capped(scope, intents, recorded, caps, now, changes) if caps else recorded
 
     def _write_intents(
-        self,
-        scope: _Scope,
-        new: Sequence[tuple[str, str]],
-        again: Sequence[tuple[str, str]],
-        now: float,
+        self, scope: _Scope, new: Sequence[_Entry], again: Sequence[_Entry], now: float
     ) -> None:
         run = {"occurrence_id": scope.occurrence_id, "plan_id": scope.plan_id, "run": scope.run, "now": now}
         if new:
@@ -248,7 +251,9 @@ class Deliveries:
         if not reached:
             return [*recorded]
         refused = [
-            Settlement(key=each.key, run=scope.run, answer=_refused_by(reached[each.key.phone]))
+            Settlement(
+                key=each.key, run=scope.run, answer=_refused_by(reached[each.key.phone]), variant=each.variant
+            )
             for each, is_new in zip(intents, recorded, strict=True)
             if is_new and each.key.phone in reached
         ]
@@ -263,8 +268,8 @@ class Deliveries:
         found = (self._stops.standing_stop(campaign) for campaign in {scope.campaign for scope in scopes})
         return next((stop for stop in found if stop is not None), None)
 
-    def _standing(self, scope: _Scope, entries: Sequence[tuple[str, str]]) -> dict[str, Row]:
-        """Return rows of (phone, state, plan, rule, receipt) of the deliveries that are there already."""
+    def _standing(self, scope: _Scope, entries: Sequence[_Entry]) -> dict[str, Row]:
+        """Return rows of (phone, state, plan, rule, receipt, variant) of deliveries that are there by now."""
         intents = _listed(entries)
         found = self._store.rows("standing", occurrence_id=scope.occurrence_id, intents=intents)
         return {row[0]: row for row in found}
@@ -314,10 +319,10 @@ def _check_scope(scope: _Scope, written: Iterable[Intent | Settlement]) -> None:
             )
 
 
-def _count_again(scope: _Scope, before: Iterable[Row], changes: Changes) -> None:
-    """Move the counts of deliveries that are sent again, maybe from another plan's."""
-    for _, state, plan_id, rule, receipt in before:
-        changes[plan_id, state, rule] -= 1
+def _count_again(scope: _Scope, before: Iterable[tuple[Row, str]], changes: Changes) -> None:
+    """Move the counts of deliveries that are sent again, maybe from those of another plan and variant."""
+    for (_, state, plan_id, rule, receipt, variant), variant_now in before:
+        changes[plan_id, state, rule, variant or ""] -= 1
         if receipt is not None:
-            changes[plan_id, receipt, ""] -= 1
-            changes[scope.plan_id, receipt, ""] += 1
+            changes[plan_id, receipt, "", variant or ""] -= 1
+            changes[scope.plan_id, receipt, "", variant_now] += 1

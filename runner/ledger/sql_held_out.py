@@ -44,7 +44,7 @@ class ControlGroups:
             self._store.hold([occurrence_id])
             scope = {"occurrence_id": occurrence_id, "plan_id": plan_id, "run": run, "now": now}
             added = self._store.changed("add_held_out", {**scope, "people": json.dumps(people)})
-            self._deliveries.count(Counter({(plan_id, HELD_OUT, HOLDOUT): added}))
+            self._deliveries.count(Counter({(plan_id, HELD_OUT, HOLDOUT, ""): added}))
         return added
 
     def cut_held_out(self, target: str, run: int, size: int, now: float) -> None:

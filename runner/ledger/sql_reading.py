@@ -148,12 +148,14 @@ class Reading:
     ) -> OccurrenceSummary:
         last_run = self._store.row("last_run", digest=digest)
         total = self._store.rows("occurrence_tallies", occurrence_id=occurrence_id)
+        variants = self._store.rows("variant_tallies", occurrence_id=occurrence_id)
         return OccurrenceSummary(
             campaign=campaign,
             occurrence=occurrence,
             plan=rows.plan(self._store.rows("plan", digest=digest)[0]),
             counts=self.counts(digest),
             total=rows.counts(total),
+            variants=rows.counts_by_variant(variants),
             last_run=rows.run(last_run) if last_run else None,
             lock=self._locks.holder_of(lock_name(campaign, occurrence)),
         )

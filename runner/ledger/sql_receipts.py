@@ -29,7 +29,10 @@ _NOT_KNOWN_AS_SENT = (State.UNKNOWN.value, State.RETRY.value)
 
 @dataclass(slots=True, kw_only=True)
 class _Standing:
-    """Where one delivery stands while receipts are gone through; `row` is (phone, plan, run, rule)."""
+    """Where one delivery stands while receipts are gone through.
+
+    `row` is (phone, plan, run, rule, variant).
+    """
 
     occurrence_id: int
     plan_id: int
@@ -66,9 +69,10 @@ class _Moves:
 
     def _count(self, here: _Standing, status: ReceiptStatus) -> None:
         """Count a delivery at its furthest receipt only."""
+        variant = here.row[-1] or ""
         if here.receipt is not None:
-            self.changes[here.plan_id, here.receipt.value, ""] -= 1
-        self.changes[here.plan_id, status.value, ""] += 1
+            self.changes[here.plan_id, here.receipt.value, "", variant] -= 1
+        self.changes[here.plan_id, status.value, "", variant] += 1
 
 
 class Receipts:
@@ -112,13 +116,13 @@ class Receipts:
 
     def _standing(self, listed: str) -> dict[int, _Standing]:
         found = {}
-        for number, occurrence_id, phone, plan_id, run, state, rule, receipt in self._store.rows(
+        for number, occurrence_id, phone, plan_id, run, state, rule, receipt, variant in self._store.rows(
             "receipted", receipts=listed
         ):
             found[number] = _Standing(
                 occurrence_id=occurrence_id,
                 plan_id=plan_id,
-                row=(phone, plan_id, run, rule),
+                row=(phone, plan_id, run, rule, variant),
                 state=state,
                 receipt=ReceiptStatus(receipt) if receipt is not None else None,
             )

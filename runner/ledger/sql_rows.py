@@ -74,10 +74,18 @@ def counts(tallies: Sequence[Row]) -> Counts:
     )
 
 
+def counts_by_variant(tallies: Sequence[Row]) -> dict[str, Counts]:
+    """Add up rows of `variant_tallies`, by variant."""
+    of_each: dict[str, list[Row]] = {}
+    for variant, *tally in tallies:
+        of_each.setdefault(variant, []).append(tuple(tally))
+    return {variant: counts(some) for variant, some in sorted(of_each.items())}
+
+
 def delivery(row: Row) -> DeliveryRecord:
     """Read a row of `unknowns` or `deliveries_to`."""
     campaign, occurrence, phone, recipient_id, digest, number, state, attempts, intent_at, *last = row
-    settled_at, rule, message_id, http_status, code, detail, receipt = last
+    settled_at, rule, message_id, http_status, code, detail, receipt, variant = last
     return DeliveryRecord(
         key=DeliveryKey(campaign=campaign, occurrence=occurrence, phone=phone),
         recipient_id=recipient_id,
@@ -93,13 +101,14 @@ def delivery(row: Row) -> DeliveryRecord:
         code=code,
         detail=detail,
         receipt=_status(receipt),
+        variant=variant,
     )
 
 
 def event(row: Row) -> Event:
     """Read a row of `events_of` or `events_between`."""
     number, campaign, occurrence, phone, recipient_id, digest, run_id, attempt, intent_at, at, *what = row
-    happened, rule, message_id, http_status, code, detail = what
+    happened, rule, message_id, http_status, code, detail, variant = what
     return Event(
         number=number,
         key=DeliveryKey(campaign=campaign, occurrence=occurrence, phone=phone),
@@ -115,6 +124,7 @@ def event(row: Row) -> Event:
         http_status=http_status,
         code=code,
         detail=detail,
+        variant=variant,
     )
 
 

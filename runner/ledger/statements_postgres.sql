@@ -62,8 +62,8 @@ SELECT tat, seen_at, widest, widest_until,
 FROM ours
 
 -- name: standing
--- Find what is known already of deliveries to be intended. :intents is a JSON list of [phone, recipient].
-SELECT phone, state, plan_id, rule, receipt
+-- Find what is known already of deliveries to be intended. :intents is a JSON list of [phone, recipient, variant].
+SELECT phone, state, plan_id, rule, receipt, variant
 FROM json_array_elements(CAST(:intents AS json)) AS each (value)
 CROSS JOIN LATERAL (
     SELECT * FROM deliveries WHERE occurrence_id = :occurrence_id AND phone = value ->> 0 LIMIT 1
@@ -71,14 +71,16 @@ CROSS JOIN LATERAL (
 
 -- name: add_deliveries
 -- Record the first intents of deliveries; :intents as above.
-INSERT INTO deliveries (occurrence_id, phone, recipient_id, plan_id, run_id, state, attempts, intent_at)
-SELECT :occurrence_id, value ->> 0, value ->> 1, :plan_id, :run, 'intent', 1, :now
+INSERT INTO deliveries (
+    occurrence_id, phone, recipient_id, variant, plan_id, run_id, state, attempts, intent_at
+)
+SELECT :occurrence_id, value ->> 0, value ->> 1, value ->> 2, :plan_id, :run, 'intent', 1, :now
 FROM json_array_elements(CAST(:intents AS json)) WITH ORDINALITY AS each (value, place) ORDER BY place
 
 -- name: retry_deliveries
 -- Record the intents of further attempts; what the last ones came to is in `events`. :intents as above.
 UPDATE deliveries SET
-    recipient_id = value ->> 1, plan_id = :plan_id, run_id = :run, state = 'intent',
+    recipient_id = value ->> 1, variant = value ->> 2, plan_id = :plan_id, run_id = :run, state = 'intent',
     attempts = attempts + 1, intent_at = :now,
     settled_at = NULL, rule = NULL, http_status = NULL, code = NULL, detail = NULL
 FROM json_array_elements(CAST(:intents AS json)) AS each (value)
@@ -103,9 +105,11 @@ WHERE deliveries.id = known.id AND run_id = :run AND state = :before
 -- name: add_outcomes
 -- Add the outcomes that deliveries have now to all that became of them; :settled as above.
 INSERT INTO events (
-    delivery_id, run_id, attempt, recipient_id, intent_at, at, event, rule, message_id, http_status, code, detail
+    delivery_id, run_id, attempt, recipient_id, variant, intent_at, at, event, rule, message_id, http_status, code,
+    detail
 )
-SELECT id, run_id, attempts, recipient_id, intent_at, settled_at, state, rule, message_id, http_status, code, detail
+SELECT id, run_id, attempts, recipient_id, variant, intent_at, settled_at, state, rule, message_id, http_status, code,
+    detail
 FROM json_array_elements(CAST(:settled AS json)) WITH ORDINALITY AS each (value, place)
 CROSS JOIN LATERAL (
     SELECT * FROM deliveries WHERE occurrence_id = :occurrence_id AND phone = value ->> 0 LIMIT 1
@@ -121,7 +125,7 @@ JOIN deliveries ON deliveries.id = CAST(value ->> 0 AS bigint)
 
 -- name: receipted
 -- Find where the deliveries stand that receipts are about; :receipts as above.
-SELECT DISTINCT deliveries.id, occurrence_id, phone, plan_id, run_id, state, rule, receipt
+SELECT DISTINCT deliveries.id, occurrence_id, phone, plan_id, run_id, state, rule, receipt, variant
 FROM json_array_elements(CAST(:receipts AS json)) AS each (value)
 JOIN deliveries ON deliveries.id = CAST(value ->> 0 AS bigint)
 
@@ -134,20 +138,20 @@ WHERE deliveries.id = CAST(value ->> 0 AS bigint)
 -- name: add_receipts
 -- Add receipts to all that became of deliveries; :receipts as above.
 INSERT INTO events (
-    delivery_id, run_id, attempt, recipient_id, intent_at, at, event, rule, message_id, code, detail
+    delivery_id, run_id, attempt, recipient_id, variant, intent_at, at, event, rule, message_id, code, detail
 )
-SELECT deliveries.id, run_id, attempts, recipient_id, intent_at, CAST(value ->> 2 AS double precision), value ->> 1,
+SELECT deliveries.id, run_id, attempts, recipient_id, variant, intent_at, CAST(value ->> 2 AS double precision), value ->> 1,
     value ->> 6, coalesce(value ->> 3, message_id), value ->> 4, value ->> 5
 FROM json_array_elements(CAST(:receipts AS json)) WITH ORDINALITY AS each (value, place)
 JOIN deliveries ON deliveries.id = CAST(value ->> 0 AS bigint)
 ORDER BY place
 
 -- name: add_tallies
--- Move counts of a plan's deliveries; :changes is a JSON list of [plan, state, rule, change].
-INSERT INTO tallies (plan_id, state, rule, deliveries)
-SELECT CAST(value ->> 0 AS bigint), value ->> 1, value ->> 2, CAST(value ->> 3 AS bigint)
+-- Move counts of a plan's deliveries; :changes is a JSON list of [plan, state, rule, variant, change].
+INSERT INTO tallies (plan_id, state, rule, variant, deliveries)
+SELECT CAST(value ->> 0 AS bigint), value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS bigint)
 FROM json_array_elements(CAST(:changes AS json)) AS each (value)
-ON CONFLICT (plan_id, state, rule) DO UPDATE SET deliveries = tallies.deliveries + excluded.deliveries
+ON CONFLICT (plan_id, state, rule, variant) DO UPDATE SET deliveries = tallies.deliveries + excluded.deliveries
 
 -- name: add_held_out
 -- Record who is held out, unless they are; :people is a JSON list of [phone, recipient].

@@ -93,7 +93,7 @@ VALUES (:occurrence_id, :phone, :outcome, :by, :note, :now)
 
 -- name: in_flight
 -- List what a run left without an outcome; the counts say whether there is any, as no index does.
-SELECT phone, plan_id, run_id, '' FROM deliveries
+SELECT phone, plan_id, run_id, '', variant FROM deliveries
 WHERE occurrence_id = :occurrence_id AND state = 'intent'
     AND 0 < (
         SELECT coalesce(sum(deliveries), 0) FROM tallies JOIN plans ON plans.id = tallies.plan_id
@@ -103,18 +103,24 @@ ORDER BY run_id, deliveries.id
 
 -- name: open_unknown
 -- List the unknown deliveries of an occurrence, or the one to a phone.
-SELECT phone, plan_id, run_id, rule FROM deliveries
+SELECT phone, plan_id, run_id, rule, variant FROM deliveries
 WHERE occurrence_id = :occurrence_id AND state = 'unknown' AND (CAST(:phone AS TEXT) IS NULL OR phone = :phone)
 
 -- name: plan_tallies
 -- Count a plan's deliveries by state and rule.
-SELECT state, rule, deliveries FROM tallies JOIN plans ON plans.id = tallies.plan_id
-WHERE plans.digest = :digest
+SELECT state, rule, CAST(sum(deliveries) AS BIGINT) FROM tallies JOIN plans ON plans.id = tallies.plan_id
+WHERE plans.digest = :digest GROUP BY state, rule
 
 -- name: occurrence_tallies
 -- Count an occurrence's deliveries by state and rule, over all its plans.
 SELECT state, rule, CAST(sum(deliveries) AS BIGINT) FROM tallies JOIN plans ON plans.id = tallies.plan_id
 WHERE plans.occurrence_id = :occurrence_id GROUP BY state, rule
+
+-- name: variant_tallies
+-- Count an occurrence's deliveries by variant, state and rule, over all its plans.
+SELECT variant, state, rule, CAST(sum(deliveries) AS BIGINT)
+FROM tallies JOIN plans ON plans.id = tallies.plan_id
+WHERE plans.occurrence_id = :occurrence_id AND variant <> '' GROUP BY variant, state, rule
 
 -- name: taken
 -- List the phones that may not be sent an occurrence again. The index alone answers: ten times as fast.
@@ -145,7 +151,7 @@ WHERE coalesce(ended_at, started_at + 2592000) >= :since
 -- name: unknowns
 -- Show the first unknown deliveries of an occurrence, oldest first.
 SELECT campaign, occurrence, phone, recipient_id, plans.digest, run_id, state, attempts, intent_at,
-    settled_at, rule, message_id, http_status, code, detail, receipt
+    settled_at, rule, message_id, http_status, code, detail, receipt, variant
 FROM deliveries
 JOIN occurrences ON occurrences.id = deliveries.occurrence_id
 JOIN plans ON plans.id = deliveries.plan_id
@@ -155,7 +161,7 @@ ORDER BY deliveries.id LIMIT :limit
 -- name: deliveries_to
 -- Show every delivery to one phone: one look-up in each occurrence.
 SELECT campaign, occurrence, phone, recipient_id, plans.digest, run_id, state, attempts, intent_at,
-    settled_at, rule, message_id, http_status, code, detail, receipt
+    settled_at, rule, message_id, http_status, code, detail, receipt, variant
 FROM deliveries
 JOIN occurrences ON occurrences.id = deliveries.occurrence_id
 JOIN plans ON plans.id = deliveries.plan_id
@@ -166,7 +172,7 @@ ORDER BY intent_at
 -- Show everything that became of one delivery, oldest first.
 SELECT events.number, campaign, occurrence, phone, events.recipient_id, plans.digest, events.run_id,
     events.attempt, events.intent_at, events.at, events.event, events.rule, events.message_id,
-    events.http_status, events.code, events.detail
+    events.http_status, events.code, events.detail, events.variant
 FROM events
 JOIN deliveries ON deliveries.id = events.delivery_id
 JOIN occurrences ON occurrences.id = deliveries.occurrence_id
@@ -179,7 +185,7 @@ ORDER BY events.number
 -- List the events of a run between two numbers, both included.
 SELECT events.number, campaign, occurrence, phone, events.recipient_id, plans.digest, events.run_id,
     events.attempt, events.intent_at, events.at, events.event, events.rule, events.message_id,
-    events.http_status, events.code, events.detail
+    events.http_status, events.code, events.detail, events.variant
 FROM events
 JOIN deliveries ON deliveries.id = events.delivery_id
 JOIN occurrences ON occurrences.id = deliveries.occurrence_id

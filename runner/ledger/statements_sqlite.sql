@@ -42,19 +42,21 @@ WHERE intent_at > :since AND state IN ('intent', 'accepted', 'unknown') GROUP BY
 SELECT tat, seen_at, widest, widest_until, :now, :now FROM senders WHERE sender = :sender
 
 -- name: standing
--- Find what is known already of deliveries to be intended. :intents is a JSON list of [phone, recipient].
-SELECT phone, state, plan_id, rule, receipt FROM json_each(:intents)
+-- Find what is known already of deliveries to be intended. :intents is a JSON list of [phone, recipient, variant].
+SELECT phone, state, plan_id, rule, receipt, variant FROM json_each(:intents)
 CROSS JOIN deliveries ON occurrence_id = :occurrence_id AND phone = value ->> 0
 
 -- name: add_deliveries
 -- Record the first intents of deliveries; :intents as above.
-INSERT INTO deliveries (occurrence_id, phone, recipient_id, plan_id, run_id, state, attempts, intent_at)
-SELECT :occurrence_id, value ->> 0, value ->> 1, :plan_id, :run, 'intent', 1, :now FROM json_each(:intents)
+INSERT INTO deliveries (
+    occurrence_id, phone, recipient_id, variant, plan_id, run_id, state, attempts, intent_at
+)
+SELECT :occurrence_id, value ->> 0, value ->> 1, value ->> 2, :plan_id, :run, 'intent', 1, :now FROM json_each(:intents)
 
 -- name: retry_deliveries
 -- Record the intents of further attempts; what the last ones came to is in `events`. :intents as above.
 UPDATE deliveries SET
-    recipient_id = value ->> 1, plan_id = :plan_id, run_id = :run, state = 'intent',
+    recipient_id = value ->> 1, variant = value ->> 2, plan_id = :plan_id, run_id = :run, state = 'intent',
     attempts = attempts + 1, intent_at = :now,
     settled_at = NULL, rule = NULL, http_status = NULL, code = NULL, detail = NULL
 FROM json_each(:intents)
@@ -77,9 +79,10 @@ WHERE run_id = :run AND state = :before AND deliveries.id = (
 -- name: add_outcomes
 -- Add the outcomes that deliveries have now to all that became of them; :settled as above.
 INSERT INTO events (
-    delivery_id, run_id, attempt, recipient_id, intent_at, at, event, rule, message_id, http_status, code, detail
+    delivery_id, run_id, attempt, recipient_id, variant, intent_at, at, event, rule, message_id, http_status, code,
+    detail
 )
-SELECT deliveries.id, run_id, attempts, recipient_id, intent_at, settled_at, state, rule, message_id,
+SELECT deliveries.id, run_id, attempts, recipient_id, variant, intent_at, settled_at, state, rule, message_id,
     http_status, code, detail
 FROM json_each(:settled)
 CROSS JOIN deliveries ON occurrence_id = :occurrence_id AND phone = value ->> 0
@@ -92,7 +95,7 @@ CROSS JOIN deliveries ON deliveries.id = value ->> 0
 
 -- name: receipted
 -- Find where the deliveries stand that receipts are about; :receipts as above.
-SELECT DISTINCT deliveries.id, occurrence_id, phone, plan_id, run_id, state, rule, receipt
+SELECT DISTINCT deliveries.id, occurrence_id, phone, plan_id, run_id, state, rule, receipt, variant
 FROM json_each(:receipts) CROSS JOIN deliveries ON deliveries.id = value ->> 0
 
 -- name: set_receipts
@@ -103,17 +106,17 @@ FROM json_each(:receipts) WHERE deliveries.id = value ->> 0
 -- name: add_receipts
 -- Add receipts to all that became of deliveries; :receipts as above.
 INSERT INTO events (
-    delivery_id, run_id, attempt, recipient_id, intent_at, at, event, rule, message_id, code, detail
+    delivery_id, run_id, attempt, recipient_id, variant, intent_at, at, event, rule, message_id, code, detail
 )
-SELECT deliveries.id, run_id, attempts, recipient_id, intent_at, value ->> 2, value ->> 1, value ->> 6,
+SELECT deliveries.id, run_id, attempts, recipient_id, variant, intent_at, value ->> 2, value ->> 1, value ->> 6,
     coalesce(value ->> 3, message_id), value ->> 4, value ->> 5
 FROM json_each(:receipts) CROSS JOIN deliveries ON deliveries.id = value ->> 0
 
 -- name: add_tallies
--- Move counts of a plan's deliveries; :changes is a JSON list of [plan, state, rule, change].
-INSERT INTO tallies (plan_id, state, rule, deliveries)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:changes) WHERE true
-ON CONFLICT (plan_id, state, rule) DO UPDATE SET deliveries = tallies.deliveries + excluded.deliveries
+-- Move counts of a plan's deliveries; :changes is a JSON list of [plan, state, rule, variant, change].
+INSERT INTO tallies (plan_id, state, rule, variant, deliveries)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(:changes) WHERE true
+ON CONFLICT (plan_id, state, rule, variant) DO UPDATE SET deliveries = tallies.deliveries + excluded.deliveries
 
 -- name: add_held_out
 -- Record who is held out, unless they are; :people is a JSON list of [phone, recipient].

@@ -50,6 +50,8 @@ class Happening(Protocol):
     def code(self) -> str | None: ...  # noqa: D102
     @property
     def detail(self) -> str | None: ...  # noqa: D102
+    @property
+    def variant(self) -> str | None: ...  # noqa: D102
 
 
 class Withheld(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -49,26 +49,37 @@ _TYPES: tuple[tuple[str, type[str] | type[int] | type[float]], ...] = (
     ("source", str),
     ("job_id", str),
     ("context", str),
+    ("variant", str),
 )
 COLUMNS = tuple(Column(name=name, type=kind) for name, kind in _TYPES)
 
-#: Columns whose values are those of the plan, by the same keys of its details.
+#: Columns whose values are those of the plan, by the same keys of its details, or those of its variant.
 _DETAILS = ("provider", "sender", "template", "language", "source", "job_id")
 
 
 def rows_of(run: LoggedRun, happenings: Iterable[Happening]) -> list[Row]:
     """Return a row for each event, in their order."""
-    of_run = (*(_text(run.details.get(name)) for name in _DETAILS), _context(run))
-    return [(*_of_event(run, happening), *of_run) for happening in happenings]
+    variants: Mapping[str, Mapping[str, Any]] = run.details.get("variants") or {}
+    of_plan = _of_plan(run.details)
+    of_variant = {name: _of_plan({**run.details, **variant}) for name, variant in variants.items()}
+    return [
+        (*_of_event(run, happening), *of_variant.get(happening.variant or "", of_plan), happening.variant)
+        for happening in happenings
+    ]
+
+
+def _of_plan(details: Mapping[str, Any]) -> Row:
+    return (*(_text(details.get(name)) for name in _DETAILS), _context(details))
 
 
 def rows_of_held_out(run: LoggedRun, people: Iterable[Withheld]) -> list[Row]:
     """Return a row for each person of a control group, in their order.
 
-    They are no events: their number is 0, so that whatever became of a delivery comes after it.
+    They are no events: their number is 0, so that whatever became of a delivery comes after it. None of them
+    has a variant: they are compared with those who got any.
     """
-    of_run = (*(_text(run.details.get(name)) for name in _DETAILS), _context(run))
-    return [(*_of_held_out(run, person), *of_run) for person in people]
+    of_plan = _of_plan(run.details)
+    return [(*_of_held_out(run, person), *of_plan, None) for person in people]
 
 
 def held_out_id(ledger: str, number: int) -> str:
@@ -122,9 +133,9 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _context(run: LoggedRun) -> str | None:
+def _context(details: Mapping[str, Any]) -> str | None:
     """Return where the plan comes from (git commit, versions, ...) as JSON text; its keys are sorted."""
-    context = run.details.get("context")
+    context = details.get("context")
     if not context:
         return None
     return json.dumps(_finite(context), ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from runner.plan import Plan, Sample
+from runner.plan import Plan, PlannedTemplate, Sample
 from runner.reports import wording
 
 #: Characters that Markdown, or the HTML inside it, would read as more than text.
@@ -42,10 +42,12 @@ def _accounts(plan: Plan) -> str:
 
 
 def _facts(plan: Plan) -> str:
-    template = plan.template
     took = f"{wording.duration(plan.duration_seconds)} at {wording.rate(plan.rate)}"
-    lines = [
-        f"- **Template**: {_code(template.name)} ({_text(template.language)}, {_text(template.category)})",
+    lines = [f"- **Template**: {_named(plan.template)}"] if plan.template else []
+    for variant in plan.variants:
+        share = wording.share(variant, plan)
+        lines.append(f"- **Variant** `{variant.name}`: {share}: {_named(variant.template)}")
+    lines += [
         f"- **Sender**: `{plan.sender}` through {_text(plan.provider)}",
         f"- **Takes**: {took}; the last message goes out {wording.moment(plan.ends_at, plan.zone)}",
     ]
@@ -55,6 +57,10 @@ def _facts(plan: Plan) -> str:
     if plan.window:
         lines.append(f"- **Window**: {plan.window} {plan.zone or 'UTC'}")
     return "\n".join(lines)
+
+
+def _named(template: PlannedTemplate) -> str:
+    return f"{_code(template.name)} ({_text(template.language)}, {_text(template.category)})"
 
 
 def _guards(plan: Plan) -> str:
@@ -83,7 +89,8 @@ def _samples(plan: Plan) -> str:
 def _sample(sample: Sample) -> str:
     buttons = " ".join(f"[{button}]" for button in sample.buttons)
     text = "\n\n".join(part for part in (sample.header, sample.body, sample.footer, buttons) if part)
-    return "\n".join([f"To `{sample.phone}`:", "", _fenced(text, "text")])
+    variant = f", variant `{sample.variant}`" if sample.variant else ""
+    return "\n".join([f"To `{sample.phone}`{variant}:", "", _fenced(text, "text")])
 
 
 def _fenced(text: str, language: str) -> str:

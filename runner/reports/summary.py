@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from runner.plan import Plan
+from runner.plan import Plan, PlannedTemplate, PlannedVariant
 
 
 def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
@@ -28,7 +28,8 @@ def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "window": plan.window,
         "sender": plan.sender,
         "rate": plan.rate,
-        "template": {"name": plan.template.name, "language": plan.template.language},
+        "template": _named(plan.template) if plan.template else None,
+        "variants": [_variant(variant) for variant in plan.variants],
         "guards": [asdict(guard) for guard in plan.guards],
         "samples": [asdict(sample) for sample in plan.samples],
         "source": {"name": plan.source, "job_id": plan.job_id, "facts": dict(plan.facts)},
@@ -36,3 +37,16 @@ def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "notes": list(plan.notes),
         "git": asdict(plan.git) if plan.git else None,
     }
+
+
+def _variant(variant: PlannedVariant) -> dict[str, Any]:
+    return {
+        "name": variant.name,
+        "weight": variant.weight,
+        "to_send": variant.to_send,
+        "template": _named(variant.template),
+    }
+
+
+def _named(template: PlannedTemplate) -> dict[str, str]:
+    return {"name": template.name, "language": template.language}

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.masking import harmless
-from runner.plan import Plan, Sample
+from runner.plan import Plan, PlannedTemplate, Sample
 from runner.reports import wording
 
 
@@ -50,11 +50,15 @@ def _accounts(plan: Plan) -> Table:
 
 
 def _facts(plan: Plan) -> Table:
-    template = plan.template
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
-    table.add_row("Template", f"{template.name} ({template.language}, {template.category})")
+    if plan.template:
+        table.add_row("Template", _named(plan.template))
+    for variant in plan.variants:
+        table.add_row(
+            f"Variant {variant.name}", f"{wording.share(variant, plan)}: {_named(variant.template)}"
+        )
     table.add_row("Sender", f"{plan.sender} through {plan.provider}")
     for name, value in wording.source_facts(plan):
         table.add_row(name, harmless(value))
@@ -65,6 +69,10 @@ def _facts(plan: Plan) -> Table:
     table.add_row("Takes", f"{wording.duration(plan.duration_seconds)} at {wording.rate(plan.rate)}")
     table.add_row("Last one", wording.moment(plan.ends_at, plan.zone))
     return table
+
+
+def _named(template: PlannedTemplate) -> str:
+    return f"{template.name} ({template.language}, {template.category})"
 
 
 def _guards(plan: Plan) -> Table:
@@ -87,7 +95,8 @@ def _sample(sample: Sample) -> Panel:
     if sample.buttons:
         buttons = "  ".join(f"[{button}]" for button in sample.buttons)
         parts.append(Text(harmless(buttons), style="cyan"))
-    return Panel(Group(*parts), title=sample.phone, title_align="left", width=72)
+    title = f"{sample.phone} · {sample.variant}" if sample.variant else sample.phone
+    return Panel(Group(*parts), title=title, title_align="left", width=72)
 
 
 def _digest(plan: Plan) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from runner.plan import Plan
+from runner.plan import Plan, PlannedVariant
 from runner.schedule import in_zone
 
 #: What each reason means, in a marketer's words.
@@ -51,6 +51,12 @@ def moment(when: datetime, zone: str | None) -> str:
 def rate(per_second: float | None) -> str:
     """Return a sender's rate: `5/s`."""
     return "no rate limit" if per_second is None else f"{per_second:g}/s"
+
+
+def share(variant: PlannedVariant, plan: Plan) -> str:
+    """Return how many of a plan's recipients get a variant: `1,004 to send, 50 % by weight`."""
+    total = sum(each.weight for each in plan.variants)
+    return f"{number(variant.to_send)} to send, {100 * variant.weight / total:.3g} % by weight"
 
 
 def source_facts(plan: Plan) -> list[tuple[str, str]]:

@@ -53,25 +53,31 @@ class MadeRun:
     campaign: str = "promo"
     occurrence: str = "once"
 
-    def intend(self, *targets: str, now: float = NOW) -> None:
+    def intend(self, *targets: str, now: float = NOW, variant: str | None = None) -> None:
         intents = [
-            Intent(key=self.key(phone), recipient_id=IDS[int(phone[-2:]) % len(IDS)], run=self.run)
+            Intent(
+                key=self.key(phone),
+                recipient_id=IDS[int(phone[-2:]) % len(IDS)],
+                run=self.run,
+                variant=variant,
+            )
             for phone in targets
         ]
         assert all(self.ledger.commit(self.token, intents, [], now))
 
-    def settle(self, outcome: str, *targets: str, now: float = NOW + 1) -> None:
+    def settle(self, outcome: str, *targets: str, now: float = NOW + 1, variant: str | None = None) -> None:
         settlements = [
-            Settlement(key=self.key(phone), run=self.run, answer=ANSWERS[outcome]) for phone in targets
+            Settlement(key=self.key(phone), run=self.run, answer=ANSWERS[outcome], variant=variant)
+            for phone in targets
         ]
         self.ledger.commit(self.token, [], settlements, now)
 
     def key(self, phone: str) -> DeliveryKey:
         return DeliveryKey(campaign=self.campaign, occurrence=self.occurrence, phone=phone)
 
-    def send(self, outcome: str, *targets: str) -> None:
-        self.intend(*targets)
-        self.settle(outcome, *targets)
+    def send(self, outcome: str, *targets: str, variant: str | None = None) -> None:
+        self.intend(*targets, variant=variant)
+        self.settle(outcome, *targets, variant=variant)
 
     def send_all(self, targets: list[str]) -> int:
         """Send to all, in turn with each outcome; return how many events that is."""

@@ -25,12 +25,16 @@ def query(words):
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    """A run: 10 accepted of which 4 were delivered and 1 read, 2 refused, 3 unknown; 2 held out."""
+    """A run: 10 accepted of which 4 were delivered and 1 read, 2 refused, 3 unknown; 2 held out.
+
+    Those accepted are of two variants, half of each.
+    """
     root = tmp_path_factory.mktemp("queries")
     with td_sandboxes(root) as start, closing(open_made(root)) as ledger:
         url = start()
         run = begin(ledger, log=TD)
-        run.send("accepted", *phones(10))
+        run.send("accepted", *phones(5), variant="short")
+        run.send("accepted", *phones(5, start=5), variant="warm")
         run.send("refused", *phones(2, start=10))
         run.send("unknown", *phones(3, start=12))
         run.receive(ReceiptStatus.DELIVERED, *phones(4))
@@ -41,7 +45,7 @@ def url(tmp_path_factory):
 
 
 def test_the_page_has_the_queries_tested_here():
-    assert len(QUERIES) == 6
+    assert len(QUERIES) == 7
 
 
 def test_deliveries_of_each_campaign_by_the_last_thing_known(url):
@@ -78,3 +82,12 @@ def test_the_control_group_is_told_from_those_who_got_the_message(url):
     found = rows_at(url, query("is_control"))
     assert {row["phone"] for row in found if row["is_control"]} == set(phones(2, start=15))
     assert {row["phone"] for row in found if not row["is_control"]} == set(phones(10))
+
+
+def test_variants_are_compared_by_the_share_of_their_messages_that_was_read(url):
+    found = {row["variant"]: row for row in rows_at(url, query("variant IS NOT NULL"))}
+    assert {name: (row["accepted"], row["seen"]) for name, row in found.items()} == {
+        "short": (5, 1),
+        "warm": (5, 0),
+    }
+    assert float(found["short"]["read_rate"]) == 20.0

@@ -6,9 +6,10 @@ import math
 import pytest
 
 from runner.delivery import DeliveryKey
+from runner.ledger.held_out import HeldOut
 from runner.ledger.interface import Event
 from runner.logs.interface import LoggedRun
-from runner.logs.rows import COLUMNS, column_names, rows_of
+from runner.logs.rows import COLUMNS, column_names, rows_of, rows_of_held_out
 from tests.logs.made_runs import DETAILS
 
 
@@ -83,3 +84,41 @@ def test_a_plan_that_kept_no_details_leaves_their_columns_empty():
 
 def test_a_job_id_that_is_a_number_becomes_text():
     assert row(details={"job_id": 4711})["job_id"] == "4711"
+
+
+VARIED = DETAILS | {
+    "template": None,
+    "language": None,
+    "variants": {
+        "plain": {"template": "promo", "language": "id"},
+        "warm": {"template": "w", "language": "en"},
+    },
+}
+
+
+def test_a_row_has_its_variant_and_the_template_of_that():
+    made = row(VARIED, variant="warm")
+    assert (made["variant"], made["template"], made["language"]) == ("warm", "w", "en")
+    assert (made["provider"], made["job_id"]) == ("ada", "4711")
+    assert row(VARIED, variant="plain")["template"] == "promo"
+
+
+def test_without_variants_the_column_is_empty():
+    assert (row()["variant"], row()["template"]) == (None, "promo")
+
+
+def test_a_variant_that_the_plan_does_not_know_has_no_template():
+    made = row(VARIED, variant="other")
+    assert (made["variant"], made["template"]) == ("other", None)
+
+
+@pytest.mark.parametrize(("details", "template"), [(DETAILS, "promo"), (VARIED, None)])
+def test_a_person_of_the_control_group_has_no_variant_and_every_column(details, template):
+    key = DeliveryKey(campaign="promo", occurrence="once", phone="919876500001")
+    held = HeldOut(number=7, key=key, recipient_id="0091", plan="d1", run=3, at=100.75)
+    run = LoggedRun(ledger="f" * 32, run=3, campaign="promo", occurrence="once", details=details)
+    (values,) = rows_of_held_out(run, [held])
+    made = dict(zip(column_names(), values, strict=True))
+    assert (made["event"], made["event_id"], made["event_number"]) == ("held_out", "f" * 32 + "-h7", 0)
+    assert (made["phone"], made["variant"], made["template"]) == ("919876500001", None, template)
+    assert (made["provider"], made["job_id"]) == ("ada", "4711")

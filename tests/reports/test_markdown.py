@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from runner.plan import GuardCheck, Sample, sealed
 from runner.reports.markdown import plan_markdown
-from tests.test_plan import PLAN
+from tests.test_plan import PLAN, VARIED
 
 PLANNED = sealed(PLAN)
 GITHUB = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -113,3 +113,11 @@ def test_what_a_plan_has_not_is_left_out():
 def test_a_work_tree_with_changes_is_told():
     plan = replace(PLANNED, git=replace(PLANNED.git, dirty=True))
     assert "commit `abc` with changes" in plan_markdown(plan)
+
+
+def test_each_variant_has_its_line_and_its_samples_are_named():
+    sample = Sample(phone="6281****0000", header="", body="Hai!", footer="", variant="warm")
+    text = plan_markdown(replace(VARIED, samples=(sample,)))
+    assert "- **Variant** `plain`: 4 to send, 50 % by weight: `promo` (id, MARKETING)" in text
+    assert "To `6281****0000`, variant `warm`:" in text
+    assert "**Template**" not in text

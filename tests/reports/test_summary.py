@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from runner.plan import sealed
 from runner.reports.summary import plan_summary
-from tests.test_plan import PLAN
+from tests.test_plan import PLAN, VARIED
 
 PLANNED = sealed(PLAN)
 
@@ -30,3 +30,15 @@ def test_what_a_plan_has_not_is_null():
 
 def test_the_query_and_the_campaigns_text_stay_out():
     assert not {"sql", "document"} & set(plan_summary(PLANNED, None))
+
+
+def test_variants_are_told_in_place_of_the_template():
+    assert plan_summary(PLANNED, None)["variants"] == []
+    summary = plan_summary(sealed(VARIED), None)
+    assert summary["template"] is None
+    assert summary["variants"][1] == {
+        "name": "warm",
+        "weight": 1,
+        "to_send": 2,
+        "template": {"name": "promo", "language": "id"},
+    }

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from runner.plan import GuardCheck, Sample
 from runner.reports.terminal import plan_report
-from tests.test_plan import PLAN
+from tests.test_plan import PLAN, VARIED
 
 
 def shown(plan, **console):
@@ -54,3 +54,12 @@ def test_a_sample_keeps_its_lines():
     lines = [line.strip("│ \r") for line in shown(replace(PLAN, samples=(sample,))).splitlines()]
     start = lines.index("one")
     assert lines[start : start + 3] == ["one", "", "two"]
+
+
+def test_each_variant_has_its_line_and_its_samples_are_named():
+    sample = Sample(phone="6281****0000", header="", body="Hai!", footer="", variant="warm")
+    text = shown(replace(VARIED, samples=(sample,)))
+    assert "Variant plain  4 to send, 50 % by weight: promo (id, MARKETING)" in text
+    assert "Variant warm   2 to send, 50 % by weight: promo (id, MARKETING)" in text
+    assert "6281****0000 · warm" in text
+    assert "Template" not in text
