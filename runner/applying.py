@@ -15,13 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner.campaign import Canary
+from runner.campaign import FREQUENCY_CAP, MIN_DISTANCE, Canary, Cap
 from runner.canary import Trial, Verdict, read_trial, wait_for_canary
+from runner.capping import ReachedCaps
 from runner.checking import Comparison, Today, compare, failed
+from runner.control_group import HOLDOUT
 from runner.delivery import EXPIRED, FORGOTTEN, Delivery, DeliveryKey
 from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
 from runner.halting import Halt, Pause, Stop, StopCause
+from runner.holding_out import record_control_group
 from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken, lock_name
 from runner.ledger.journal import GroupCommit, LedgerThread
 from runner.open_hours import OpenHours
@@ -41,7 +44,7 @@ from runner.sending import (
 )
 
 #: The rules by which a gate of ours refuses a delivery at send time.
-GATE_RULES = ("suppressed", "opted_out", "frequency_cap", FORGOTTEN, EXPIRED)
+GATE_RULES = ("suppressed", "opted_out", FREQUENCY_CAP, MIN_DISTANCE, FORGOTTEN, EXPIRED)
 _PLAN_AGAIN = "look at what was refused, then plan again: those who are left get a plan of their own"
 #: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
@@ -76,7 +79,8 @@ class Apply:
     """What an apply works with.
 
     `today` is asked under the lock; `tables` holds the plan's two tables; `rate` is the sender's, in messages
-    a second (None: unlimited); a `rehearsal` does not wait for times. `hours` is None where no window holds.
+    a second (None: unlimited); `caps` are the campaign's; a `rehearsal` does not wait for times. `hours` is
+    None where no window holds.
     """
 
     plan: Plan
@@ -92,6 +96,7 @@ class Apply:
     gate: Callable[[Delivery], str | None]
     rate: float | None
     hours: OpenHours | None = None
+    caps: tuple[Cap, ...] = ()
     rehearsal: bool = False
 
 
@@ -122,12 +127,14 @@ async def apply_plan(apply: Apply) -> Report:
     """
     plan = apply.plan
     record = await apply.ledger.call(lambda ledger: ledger.plan_record(plan.digest))
-    if plan.to_send == 0 or (record is not None and record.finished_at is not None):
+    # A control group alone has to be recorded too.
+    is_empty = plan.to_send == 0 and not plan.rejected.get(HOLDOUT)
+    if is_empty or (record is not None and record.finished_at is not None):
         return await _nothing_left(apply)
     async with _locked(apply) as token:
         await _settle_interrupted(apply, token)
         tally = await _tally(apply)
-        if tally.remaining == 0:
+        if tally.remaining == 0 and plan.to_send:
             await apply.ledger.call(lambda ledger: ledger.finish_plan(token, plan.digest, apply.clock.now()))
             return await _nothing_left(apply)
         await _compare(apply, tally)
@@ -145,7 +152,9 @@ async def _compare(apply: Apply, tally: Tally) -> None:
     moved = await apply.ledger.call(lambda ledger: _moved(ledger, apply))
     today = await apply.today(moved)
     if apply.hours is not None:
-        today = replace(today, people=await _pending(apply).all_people(is_new=tally.known == 0))
+        today = replace(
+            today, people=await _pending(apply, ReachedCaps(())).all_people(is_new=tally.known == 0)
+        )
     comparisons = compare(apply.plan, today, rehearsal=apply.rehearsal)
     comparisons += [await _stop_comparison(apply), *_guard_comparisons(apply, tally)]
     comparisons += await _canary_comparisons(apply)
@@ -197,20 +206,32 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
     exit_code = ExitCode.ERROR
     try:
         async with _heartbeat(apply, token):
-            await _send(apply, _equipment(apply, token, run, tally), tally)
+            reached = ReachedCaps(apply.caps)
+            equipment = _equipment(apply, token, run, tally, reached)
+            await record_control_group(
+                plan,
+                apply.tables,
+                ledger=apply.ledger,
+                hold_out=lambda ledger, people: ledger.hold_out(token, run, people, clock.now()),
+                gate=equipment.gate,
+                reached=reached,
+                clock=clock,
+                halt=apply.halt,
+            )
+            await _send(apply, equipment, tally, reached)
         await _settle_interrupted(apply, token)
         counts = await apply.ledger.call(lambda ledger: ledger.counts(plan.digest))
         exit_code = exit_code_of(tally, apply.halt.stop)
-        if tally.remaining == 0:
+        if tally.remaining == 0 and not (plan.to_send == 0 and apply.halt.is_pulled):
             await apply.ledger.call(lambda ledger: ledger.finish_plan(token, plan.digest, clock.now()))
         return Report(plan=plan, run=run, counts=counts, stop=apply.halt.stop, exit_code=exit_code)
     finally:
         await apply.ledger.call(lambda ledger: ledger.end_run(run, exit_code, clock.now()))
 
 
-async def _send(apply: Apply, equipment: Equipment, tally: Tally) -> None:
+async def _send(apply: Apply, equipment: Equipment, tally: Tally, reached: ReachedCaps) -> None:
     """Send what is pending; with a canary its first part alone, and the rest once that has passed."""
-    pending, had_their_turn = _pending(apply), frozenset[DeliveryKey]()
+    pending, had_their_turn = _pending(apply, reached), frozenset[DeliveryKey]()
     canary = _canary(apply)
     if canary is not None:
         had_their_turn = await _send_canary(apply, canary, pending, equipment, tally)
@@ -300,9 +321,9 @@ def _details(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipment:
+def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally, reached: ReachedCaps) -> Equipment:
     return Equipment(
-        journal=GroupCommit(apply.ledger, token, run, apply.clock.now),
+        journal=GroupCommit(apply.ledger, token, run, apply.clock.now, apply.caps),
         carrier=apply.carrier,
         pace=Pace(sender=apply.plan.sender, rate=apply.rate, row=apply.ledger, clock=apply.clock),
         clock=apply.clock,
@@ -310,13 +331,20 @@ def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally) -> Equipm
         limits=apply.limits,
         on_event=lambda event: apply.watcher.happened(event, tally),
         on_pause=apply.watcher.paused,
-        gate=apply.gate if apply.limits.deadline is None else partial(_gate, apply),
+        gate=_gate(apply, reached),
         hours=apply.hours,
     )
 
 
-def _gate(apply: Apply, delivery: Delivery) -> str | None:
-    return EXPIRED if _is_over(apply) else apply.gate(delivery)
+def _gate(apply: Apply, reached: ReachedCaps) -> Callable[[Delivery], str | None]:
+    """Return the gate at send time, as much of it as this campaign needs."""
+
+    def barred(delivery: Delivery) -> str | None:
+        if _is_over(apply):
+            return EXPIRED
+        return apply.gate(delivery) or reached.rule(delivery.key.phone)
+
+    return barred if apply.caps or apply.limits.deadline is not None else apply.gate
 
 
 def _is_over(apply: Apply) -> bool:
@@ -324,7 +352,7 @@ def _is_over(apply: Apply) -> bool:
     return apply.limits.deadline is not None and apply.clock.now() >= apply.limits.deadline
 
 
-def _pending(apply: Apply) -> Pending:
+def _pending(apply: Apply, reached: ReachedCaps) -> Pending:
     return Pending(
         plan=apply.plan,
         tables=apply.tables,
@@ -332,6 +360,7 @@ def _pending(apply: Apply) -> Pending:
         clock=apply.clock,
         halt=apply.halt,
         hours=apply.hours,
+        reached=reached,
         is_over=partial(_is_over, apply),
         on_pause=apply.watcher.paused,
     )

@@ -12,6 +12,10 @@ from typing import Any
 
 from runner.schedule import Schedule
 
+#: The gates that count messages over all campaigns: rules of rejections and of refusals at send time.
+FREQUENCY_CAP = "frequency_cap"
+MIN_DISTANCE = "min_distance"
+
 
 class PhoneStyle(Enum):
     """How a column writes numbers without `+` or `00`; None in a campaign means: try both readings."""
@@ -187,6 +191,30 @@ class FrequencyCap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """A cap as the gates keep it: at most `messages` to one person within `per`, by the gate named `rule`."""
+
+    rule: str
+    messages: int
+    per: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """A control group that gets no message: `parts` of a million people, drawn by `group` and phone.
+
+    Campaigns that name the same group hold the same people out.
+    """
+
+    parts: int
+    group: str
+
+    def __str__(self) -> str:
+        """Render the share as the campaign file writes it."""
+        return f"{self.parts / 10_000:g}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
     """The first `size` messages of a plan go ahead; the others wait until it is known what became of them.
 
@@ -201,7 +229,10 @@ class Canary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
-    """What a plan or an apply may not exceed; None means no such guard."""
+    """What a plan or an apply may not exceed; None means no such guard.
+
+    `min_distance` is the least time between two messages to one person, over all campaigns.
+    """
 
     max_recipients: int | None = None
     max_rejected: Limit | None = None
@@ -210,6 +241,18 @@ class Guards:
     max_unknown: Limit | None = None
     canary: Canary | None = None
     frequency_cap: FrequencyCap | None = None
+    min_distance: timedelta | None = None
+
+    @property
+    def caps(self) -> tuple[Cap, ...]:
+        """Return what limits the messages to one person over all campaigns, in the order of the gates."""
+        caps = []
+        if self.frequency_cap is not None:
+            cap = self.frequency_cap
+            caps.append(Cap(rule=FREQUENCY_CAP, messages=cap.messages, per=cap.per))
+        if self.min_distance is not None:
+            caps.append(Cap(rule=MIN_DISTANCE, messages=1, per=self.min_distance))
+        return tuple(caps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +277,7 @@ class Campaign:
     schedule: Schedule = field(default_factory=Schedule)
     provider: str = "ada"
     guards: Guards = field(default_factory=Guards)
+    holdout: Holdout | None = None
     log: Mapping[str, Any] = field(default_factory=dict)
     notify: Mapping[str, Any] = field(default_factory=dict)
 

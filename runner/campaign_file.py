@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ from runner.campaign import (
     Canary,
     FrequencyCap,
     Guards,
+    Holdout,
     Limit,
     PhoneStyle,
     RecipientColumns,
@@ -154,6 +156,7 @@ def _campaign(
         schedule=schedule,
         provider=document.get("delivery", {}).get("provider", _DEFAULT_PROVIDER),
         guards=_guards(document.get("guards", {})),
+        holdout=_holdout(document),
         log=document.get("log", {}),
         notify=document.get("notify", project.notify),
         path=path,
@@ -175,6 +178,7 @@ def _recipient(document: Document) -> RecipientColumns:
 
 def _guards(document: Document) -> Guards:
     cap, canary = document.get("frequency_cap"), document.get("canary")
+    distance = document.get("min_distance")
     return Guards(
         max_recipients=_whole(document.get("max_recipients")),
         max_rejected=_limit(document.get("max_rejected")),
@@ -183,6 +187,7 @@ def _guards(document: Document) -> Guards:
         max_unknown=_limit(document.get("max_unknown")),
         canary=None if canary is None else _canary(canary),
         frequency_cap=None if cap is None else _cap(cap),
+        min_distance=None if distance is None else read_period(distance),
     )
 
 
@@ -196,6 +201,16 @@ def _canary(document: Document) -> Canary:
 
 def _cap(document: Document) -> FrequencyCap:
     return FrequencyCap(messages=int(document["messages"]), per=read_period(document["per"]))
+
+
+def _holdout(document: Document) -> Holdout | None:
+    """Return the control group: a share alone, whose group is the campaign's own, or a share and a group."""
+    written = document.get("holdout")
+    if written is None:
+        return None
+    entry: Document = {"share": written} if isinstance(written, str) else written
+    parts = int(Decimal(entry["share"].removesuffix("%")) * 10_000)
+    return Holdout(parts=parts, group=entry.get("group", document["campaign"]))
 
 
 def _limit(value: float | str | None) -> Limit | None:

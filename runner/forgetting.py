@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from runner.delivery import State
 from runner.encrypted_file import FileKey
 from runner.errors import PlanFileError, Refusal
 from runner.forgotten import ASKED_EVERY
+from runner.ledger.held_out import HeldOut
 from runner.ledger.interface import (
     DeliveryHistory,
     Erased,
@@ -27,10 +28,10 @@ from runner.ledger.interface import (
     RunRecord,
     lock_name,
 )
+from runner.log_streams import CONTROL_GROUP, EVENTS, Stream
 from runner.logs import open_log
 from runner.logs.batch_file import file_name, log_folder
 from runner.logs.interface import Batch, LoggedRun, LogTools
-from runner.logs.rows import rows_of
 from runner.logs.run_log import redact_run_log
 from runner.masking import mask_phone
 from runner.plan_file import extracted_tables
@@ -55,6 +56,8 @@ class ForgettingLedger(Protocol):
     def plan_record(self, digest: str) -> PlanRecord | None: ...  # noqa: D102
     def events(self, run: int, first: int, last: int) -> Iterator[list[Event]]: ...  # noqa: D102
     def log_batches(self, target: str, run: int) -> list[LogBatch]: ...  # noqa: D102
+    def held_out(self, run: int, first: int, last: int) -> Iterator[list[HeldOut]]: ...  # noqa: D102
+    def held_out_of(self, phone: str) -> list[HeldOut]: ...  # noqa: D102
     def applying(self, seen_by: Holder, now: float) -> list[str]: ...  # noqa: D102
     def forget(self, keyed_hash: str, proof: str, by: Holder, now: float) -> bool: ...  # noqa: D102
     def erase(self, phone: str, by: Holder, now: float) -> Erased | None: ...  # noqa: D102
@@ -114,6 +117,7 @@ class Forgot:
     deliveries: int = 0
     events: int = 0
     resolutions: int = 0
+    held_out: int = 0
     plans: list[str] = field(default_factory=list)
     run_log_lines: int = 0
     log_files: int = 0
@@ -148,7 +152,8 @@ def _erase(
     histories = _landed(person, ledger, around)
     events = [event for history in histories for event in history.events]
     message_ids |= {event.message_id for event in events if event.message_id}
-    _erase_from_logs(person, events, ledger, around, done)
+    _erase_from_logs(person, EVENTS, events, ledger, around, done)
+    _erase_from_logs(person, CONTROL_GROUP, ledger.held_out_of(person.digits), ledger, around, done)
     done.plans += _remove_plans(person.digits, around)
     for path in sorted((around.state / "runs").glob("*.jsonl")):
         done.run_log_lines += redact_run_log(path, mask_phone(person.digits), message_ids)
@@ -159,6 +164,7 @@ def _erase(
     done.deliveries += erased.deliveries
     done.events += erased.events
     done.resolutions += erased.resolutions
+    done.held_out += erased.held_out
 
 
 def _landed(person: Person, ledger: ForgettingLedger, around: Surroundings) -> list[DeliveryHistory]:
@@ -187,28 +193,34 @@ def _in_flight() -> Refusal:
 
 
 def _erase_from_logs(
-    person: Person, events: Sequence[Event], ledger: ForgettingLedger, around: Surroundings, done: Forgot
+    person: Person,
+    stream: Stream,
+    told: Sequence[Event] | Sequence[HeldOut],
+    ledger: ForgettingLedger,
+    around: Surroundings,
+    done: Forgot,
 ) -> None:
     """Write the log files anew that tell of the person; say what has to be run for those at Treasure Data."""
-    by_run: dict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        by_run[event.run].append(event)
-    for number, told in sorted(by_run.items()):
+    by_run: dict[int, list[Event | HeldOut]] = defaultdict(list)
+    for each in told:
+        by_run[each.run].append(each)
+    for number, some in sorted(by_run.items()):
         run, logs = _logged_run(number, ledger)
         for kind, settings in logs.items():
-            target = open_log(kind, settings, around.logs).name
+            target = stream.target(open_log(kind, settings, around.logs).name)
             batches = [
                 batch
                 for batch in ledger.log_batches(target, number)
-                if any(batch.first <= event.number <= batch.last for event in told)
+                if any(batch.first <= each.number <= batch.last for each in some)
             ]
             if kind == _TREASURE_DATA and batches:
-                rows = _rows_elsewhere(run, settings, told, batches)
+                rows = _rows_elsewhere(run, settings, stream, some, batches)
                 done.elsewhere.append(rows)
                 around.logs.tell(f"run this at Treasure Data: {rows.statement}")
             elif kind != _TREASURE_DATA:
                 for batch in batches:
-                    done.log_files += _rewrite(person, run, kind, settings, batch, ledger, around.logs)
+                    whole = stream.batch(ledger, run, batch, without=person.digits)
+                    done.log_files += _rewrite(whole, kind, settings, around.logs)
 
 
 def _logged_run(number: int, ledger: ForgettingLedger) -> tuple[LoggedRun, Mapping[str, Mapping[str, Any]]]:
@@ -226,31 +238,23 @@ def _logged_run(number: int, ledger: ForgettingLedger) -> tuple[LoggedRun, Mappi
 
 
 def _rows_elsewhere(
-    run: LoggedRun, settings: Mapping[str, Any], told: Sequence[Event], batches: Sequence[LogBatch]
+    run: LoggedRun,
+    settings: Mapping[str, Any],
+    stream: Stream,
+    told: Sequence[Event | HeldOut],
+    batches: Sequence[LogBatch],
 ) -> RowsElsewhere:
     """Return the statement that deletes rows by their event ids: it names nobody, and finds no other rows."""
-    pushed = [event for event in told if any(batch.first <= event.number <= batch.last for batch in batches)]
-    ids = ", ".join(f"'{run.ledger}-{event.number}'" for event in pushed)
-    first, last = int(min(event.at for event in pushed)), int(max(event.at for event in pushed))
+    pushed = [each for each in told if any(batch.first <= each.number <= batch.last for batch in batches)]
+    ids = ", ".join(f"'{stream.row_id(run.ledger, each.number)}'" for each in pushed)
+    first, last = int(min(each.at for each in pushed)), int(max(each.at for each in pushed))
     where = f"time BETWEEN {first} AND {last} AND event_id IN ({ids})"
     table = f"{settings['database']}.{settings['table']}"
     return RowsElsewhere(table=table, statement=f"DELETE FROM {table} WHERE {where}")
 
 
-def _rewrite(
-    person: Person,
-    run: LoggedRun,
-    kind: str,
-    settings: Mapping[str, Any],
-    batch: LogBatch,
-    ledger: ForgettingLedger,
-    tools: LogTools,
-) -> int:
+def _rewrite(whole: Batch, kind: str, settings: Mapping[str, Any], tools: LogTools) -> int:
     """Write a batch's file without the person; 0 when it is not where it was written."""
-    events = [event for some in ledger.events(run.run, batch.first, batch.last) for event in some]
-    whole = Batch(
-        run=run, number=batch.number, rows=rows_of(run, (_nobodys(event, person) for event in events))
-    )
     path = log_folder(tools.folder, settings) / file_name(whole, kind)
     for cut_off in path.parent.glob(f".{path.name}.*"):
         cut_off.unlink(missing_ok=True)
@@ -258,13 +262,6 @@ def _rewrite(
         return 0
     open_log(kind, settings, tools).push(whole)
     return 1
-
-
-def _nobodys(event: Event, person: Person) -> Event:
-    """Return an event as it will be once the ledger has erased the person."""
-    if event.key.phone != person.digits:
-        return event
-    return replace(event, key=replace(event.key, phone="-0"))
 
 
 def _remove_plans(digits: str, around: Surroundings) -> list[str]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
+from runner.capping import ReachedCaps
 from runner.delivery import Delivery, DeliveryKey, State
 from runner.departing import Clock
 from runner.halting import Halt, Pause, PauseCause, StopCause
@@ -37,47 +39,38 @@ class _Part:
         self.batches = batches
 
 
+@dataclass(slots=True, kw_only=True)
 class Pending:
     """The people of one apply that are still to be sent to. `hours` is None where no window holds.
 
-    `is_over` tells that it is too late for everybody: then all come at once, to have their account closed.
+    `reached` is asked about everybody who comes. `is_over` tells that it is too late for everybody: then all
+    come at once, to have their account closed.
     """
 
-    def __init__(
-        self,
-        *,
-        plan: Plan,
-        tables: Path,
-        ledger: LedgerThread,
-        clock: Clock,
-        halt: Halt,
-        hours: OpenHours | None,
-        is_over: Callable[[], bool],
-        on_pause: Callable[[Pause], None],
-    ) -> None:
-        self._plan = plan
-        self._tables = tables
-        self._ledger = ledger
-        self._clock = clock
-        self._halt = halt
-        self._hours = hours
-        self._is_over = is_over
-        self._on_pause = on_pause
-        #: The zones of which not everybody had their turn in the last round.
-        self._unfinished: frozenset[str] = frozenset()
-        self._put_off: dict[DeliveryKey, str] = {}
+    plan: Plan
+    tables: Path
+    ledger: LedgerThread
+    clock: Clock
+    halt: Halt
+    hours: OpenHours | None
+    reached: ReachedCaps
+    is_over: Callable[[], bool]
+    on_pause: Callable[[Pause], None]
+    #: The zones of which not everybody had their turn in the last round.
+    _unfinished: frozenset[str] = field(default=frozenset(), init=False)
+    _put_off: dict[DeliveryKey, str] = field(default_factory=dict, init=False)
 
     async def batches(
         self, *, but: frozenset[DeliveryKey] = frozenset()
     ) -> AsyncGenerator[list[Delivery], None]:
         """Yield one round: the deliveries without an account that may go now, `but` those."""
-        if self._hours is None:
-            for batch in read_deliveries(self._tables, self._plan):
+        if self.hours is None:
+            for batch in read_deliveries(self.tables, self.plan):
                 yield await self._open_ones(batch, but)
             return
-        parts = self._parts(self._hours)
+        parts = self._parts(self.hours)
         self._unfinished = frozenset[str]().union(*(part.zones for part in parts))
-        while (part := self._next_part(self._hours, parts)) is not None:
+        while (part := self._next_part(self.hours, parts)) is not None:
             people = next(part.batches, None)
             if people is None:
                 parts.remove(part)
@@ -92,32 +85,32 @@ class Pending:
 
         Where a run does not wait for that, it is stopped.
         """
-        if self._hours is None or self._halt.is_pulled:
+        if self.hours is None or self.halt.is_pulled:
             return False
         self.take_put_off()
         late, self._put_off = self._unfinished | frozenset(self._put_off.values()), {}
         people = await self.people(late) if late else {}
         if not people:
             return False
-        if not self._hours.waits and not self._may_go(self._hours, people):
-            self._halt.pull(StopCause.WINDOW, _closed(self._hours, people))
-        await self._wait(self._hours, people)
-        return not self._halt.is_pulled
+        if not self.hours.waits and not self._may_go(self.hours, people):
+            self.halt.pull(StopCause.WINDOW, _closed(self.hours, people))
+        await self._wait(self.hours, people)
+        return not self.halt.is_pulled
 
     def take_put_off(self) -> frozenset[DeliveryKey]:
         """Return the deliveries of this round that were not in time so far."""
-        self._put_off |= {} if self._hours is None else self._hours.take_put_off()
+        self._put_off |= {} if self.hours is None else self.hours.take_put_off()
         return frozenset(self._put_off)
 
     async def all_people(self, *, is_new: bool) -> dict[str, int]:
         """Return how many people without an account are in each set of time zones; all in a new plan."""
-        everybody = {BETWEEN.join(zones): count for zones, count in people_by_zones(self._tables).items()}
+        everybody = {BETWEEN.join(zones): count for zones, count in people_by_zones(self.tables).items()}
         return everybody if is_new else await self.people(frozenset(everybody))
 
     async def people(self, zones: frozenset[str]) -> dict[str, int]:
         """Return how many people without an account are in each of `zones`, those with none left out."""
         counts: dict[str, int] = {}
-        for batch in read_phones(self._tables, zones):
+        for batch in read_phones(self.tables, zones):
             states = await self._states([phone for phone, _ in batch])
             for phone, place in batch:
                 if states.get(phone, State.RETRY) is State.RETRY:
@@ -127,39 +120,44 @@ class Pending:
     def _parts(self, hours: OpenHours) -> list[_Part]:
         """Divide everybody by whether their window is open, and when that changes."""
         together: dict[tuple[bool, float], set[str]] = {}
-        for zones in map(BETWEEN.join, people_by_zones(self._tables)):
+        for zones in map(BETWEEN.join, people_by_zones(self.tables)):
             together.setdefault((hours.is_open(zones), hours.changes_at(zones)), set()).add(zones)
         groups = map(frozenset, together.values())
-        return [_Part(zones, read_deliveries(self._tables, self._plan, zones)) for zones in groups]
+        return [_Part(zones, read_deliveries(self.tables, self.plan, zones)) for zones in groups]
 
     def _next_part(self, hours: OpenHours, parts: Sequence[_Part]) -> _Part | None:
         """Return whose turn it is: of those whose window is open, whose window closes first."""
-        is_over = self._is_over()
+        is_over = self.is_over()
         open_ones = [part for part in parts if is_over or any(map(hours.is_open, part.zones))]
         return min(open_ones, key=lambda part: min(map(hours.changes_at, part.zones)), default=None)
 
     async def _open_ones(self, batch: Sequence[Delivery], but: frozenset[DeliveryKey]) -> list[Delivery]:
-        """Return the deliveries of a batch that have no account yet: others were sent by an earlier run."""
+        """Return the deliveries of a batch that have no account yet: others were sent by an earlier run.
+
+        Which of those have reached a cap is asked, and known to `reached`.
+        """
         states = await self._states([delivery.key.phone for delivery in batch])
         is_open = [each for each in batch if states.get(each.key.phone, State.RETRY) is State.RETRY]
+        keys = [each.key for each in is_open]
+        await self.ledger.call(partial(self.reached.ask, keys=keys, now=self.clock.now()))
         return [each for each in is_open if each.key not in but] if but else is_open
 
     async def _states(self, phones: Sequence[str]) -> dict[str, State]:
-        return await self._ledger.call(partial(_states, plan=self._plan, phones=phones))
+        return await self.ledger.call(partial(_states, plan=self.plan, phones=phones))
 
     def _may_go(self, hours: OpenHours, people: Iterable[str]) -> bool:
-        return self._is_over() or any(map(hours.is_open, people))
+        return self.is_over() or any(map(hours.is_open, people))
 
     async def _wait(self, hours: OpenHours, people: dict[str, int]) -> None:
         """Wait until a window of those people is open, or the run is stopped; say so, and until when."""
         said = None
-        while not self._halt.is_pulled and not self._may_go(hours, people):
+        while not self.halt.is_pulled and not self._may_go(hours, people):
             seconds = min(map(hours.opens_in, people))
-            until = self._clock.now() + seconds
+            until = self.clock.now() + seconds
             if said is None or abs(until - said) > LOOK_AGAIN:
                 said = until
-                self._on_pause(Pause(cause=PauseCause.WINDOW, until=until, detail=_closed(hours, people)))
-            await self._halt.or_until(self._clock.sleep(min(LOOK_AGAIN, seconds)))
+                self.on_pause(Pause(cause=PauseCause.WINDOW, until=until, detail=_closed(hours, people)))
+            await self.halt.or_until(self.clock.sleep(min(LOOK_AGAIN, seconds)))
 
 
 def _states(ledger: LedgerReader, *, plan: Plan, phones: Sequence[str]) -> dict[str, State]:

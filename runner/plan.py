@@ -28,10 +28,12 @@ REASONS = (
     "suppressed",
     "opted_out",
     "frequency_cap",
+    "min_distance",
     "bad_timezone",
     "no_window",
     "duplicate_phone",
     "bad_variable",
+    "holdout",
 )
 
 #: Keys of plan.json that say when and with what a plan was made, not what is sent to whom.

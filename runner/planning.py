@@ -14,9 +14,11 @@ from typing import NamedTuple, Protocol
 
 from runner import plan_file, screening
 from runner.campaign import Campaign, Canary, Guards, Variant
+from runner.control_group import HOLDOUT
 from runner.errors import Refusal
 from runner.forgotten import Forgotten
 from runner.growth import check_growth
+from runner.history import History, Sends, read_history
 from runner.plan import (
     Git,
     GuardCheck,
@@ -32,7 +34,8 @@ from runner.recipients import people_by_zones
 from runner.rendering import RenderedColumns, compile_messages, each_its_own
 from runner.sampling import samples
 from runner.schedule import Firing, firing_at, next_firing
-from runner.screening import READ_PHONE, Lists, Screened
+from runner.screening import READ_PHONE, Screened
+from runner.screening_lists import Lately, Lists
 from runner.template import Template
 from runner.template_check import checked_templates
 from runner.zone_forecast import Zones
@@ -99,7 +102,7 @@ class Circumstances:
 
     `parameters` are those that `--param` gave; the campaign has them in its segment already. `occurrence_at`
     is the moment (UTC) of the firing that is meant; None for the coming one. `forgotten` is None when nobody
-    was.
+    was. Times of the `history` that name no zone are of `timezone`.
     """
 
     now: datetime
@@ -107,7 +110,9 @@ class Circumstances:
     expires_after: timedelta
     git: Git | None
     versions: Mapping[str, str]
+    timezone: str | None = None
     suppression: Sequence[Path] = ()
+    history: Sequence[History] = ()
     forgotten: Forgotten | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     occurrence_at: datetime | None = None
@@ -135,15 +140,17 @@ def make_plan(
     rows = circumstances.workspace / "rows.parquet"
     fetched = source(columns=wanted_columns(campaign), target=rows, occurrence_at=firing.due_at)
     messages = compile_messages(campaign, chosen, fetched.column_types)
+    sends = _sent_elsewhere(campaign, firing, circumstances)
     screened = screening.screen(
         rows,
         row_count=fetched.rows,
         campaign=campaign,
         column_types=fetched.column_types,
         message=each_its_own(campaign, messages, READ_PHONE),
-        lists=_lists(campaign, firing.occurrence, ledger, circumstances),
+        lists=_lists(campaign, firing, ledger, sends, circumstances),
         hours=_hours(campaign, firing, circumstances),
     )
+    screened = replace(screened, notes=(*screened.notes, *sends.notes))
     draft = _Draft(campaign, chosen, firing, fetched, messages, screened, provider, circumstances)
     plan = _plan(draft, generation=generation, provider_is_local=provider_is_local)
     return sealed(_with_growth(plan, campaign.guards, ledger))
@@ -299,13 +306,36 @@ def planned_template(template: Template) -> PlannedTemplate:
     )
 
 
-def _lists(campaign: Campaign, occurrence: str, ledger: LedgerReader, circumstances: Circumstances) -> Lists:
-    cap = campaign.guards.frequency_cap
+def _caps_since(campaign: Campaign, firing: Firing, circumstances: Circumstances) -> list[float]:
+    """Return for each cap the moment after which messages count, as of when the first message may go."""
+    at = max(circumstances.now, firing.due_at or circumstances.now)
+    return [(at - cap.per).timestamp() for cap in campaign.guards.caps]
+
+
+def _sent_elsewhere(campaign: Campaign, firing: Firing, circumstances: Circumstances) -> Sends:
+    """Read the history; a campaign without a cap has no use for it."""
+    since = _caps_since(campaign, firing, circumstances)
+    if not since or not circumstances.history:
+        return Sends()
+    return read_history(
+        circumstances.history,
+        folder=circumstances.workspace,
+        since=min(since),
+        zone=circumstances.timezone,
+    )
+
+
+def _lists(
+    campaign: Campaign, firing: Firing, ledger: LedgerReader, sends: Sends, circumstances: Circumstances
+) -> Lists:
+    since = _caps_since(campaign, firing, circumstances)
+    caps = zip(campaign.guards.caps, since, strict=True)
     return Lists(
         suppression=circumstances.suppression,
         opted_out=ledger.opted_out(),
-        taken=ledger.taken(campaign.name, occurrence),
-        recent=ledger.recent((circumstances.now - cap.per).timestamp()) if cap else None,
+        taken=ledger.taken(campaign.name, firing.occurrence),
+        lately=[Lately(cap=cap, since=moment, ledger=ledger.recent(moment)) for cap, moment in caps],
+        elsewhere=sends.files,
         forgotten=circumstances.forgotten,
     )
 
@@ -322,7 +352,8 @@ def _check_guards(guards: Guards, rows: int, screened: Screened) -> tuple[GuardC
             )
         )
     if guards.max_rejected is not None:
-        rejected = sum(screened.rejected.values())
+        # A control group is a choice, and no sign that something is wrong.
+        rejected = sum(count for reason, count in screened.rejected.items() if reason != HOLDOUT)
         share = f" ({rejected / rows:.1%})" if rows else ""
         checks.append(
             GuardCheck(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.campaign import PhoneStyle, Segment
 from runner.window import Window
 
 
@@ -50,6 +51,18 @@ class MergedTo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendsElsewhere:
+    """One entry under `history`: a query that returns `phone` and `sent_at`, and how its phones are written.
+
+    Without a `region`, that of the campaign stands.
+    """
+
+    segment: Segment
+    region: str | None = None
+    phone_style: PhoneStyle | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """One project: a folder with a runner.yml. `root`, `data`, `state` and `suppression` are absolute.
 
@@ -65,6 +78,7 @@ class Project:
     ledger: str
     providers: Mapping[str, ProviderSettings]
     suppression: tuple[Path, ...] = ()
+    history: tuple[SendsElsewhere, ...] = ()
     window: Window | None = None
     timezone: str | None = None
     plan_expires_hours: float = 72.0

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from runner.campaign import PhoneStyle
 from runner.errors import UsageError
 from runner.file_checks import Checked, check_path, check_window, check_zone, checked, is_file, settle
 from runner.problem_words import show_text
-from runner.project import MergedTo, Project, ProviderSettings, Rate
+from runner.project import MergedTo, Project, ProviderSettings, Rate, SendsElsewhere
+from runner.segment_file import read_query
 from runner.strict_yaml import read_yaml
 
 PROJECT_FILE = "runner.yml"
@@ -38,6 +40,7 @@ def load_project(root: Path) -> Project:
     file = checked("runner", read_yaml(root / PROJECT_FILE))
     data, state = _folder(file, root, "data", "data"), _folder(file, root, "state", ".runner")
     suppression = tuple(_suppression(file, root))
+    history = tuple(_history(file, root))
     templates = check_path(file, root, root, "sandbox", "templates")
     audiences = check_path(file, root, root, "sandbox", "audiences")
     timezone, window = check_zone(file, "timezone"), check_window(file, "window")
@@ -51,6 +54,7 @@ def load_project(root: Path) -> Project:
         ledger=document.get("ledger", f"sqlite:///{state.relative_to(root).as_posix()}/ledger.db"),
         providers={name: _provider(name, entry) for name, entry in document["providers"].items()},
         suppression=suppression,
+        history=history,
         window=window,
         timezone=timezone,
         plan_expires_hours=float(document.get("plan", {}).get("expires_hours", 72)),
@@ -104,6 +108,19 @@ def _suppression(file: Checked, root: Path) -> Iterator[Path]:
             file.add(("suppression", index), "a file that does not exist", "a CSV file with one phone a line")
         if path is not None:
             yield path
+
+
+def _history(file: Checked, root: Path) -> Iterator[SendsElsewhere]:
+    entries = file.source.get("history")
+    for index in range(len(entries) if isinstance(entries, list) else 0):
+        at = ("history", index)
+        style = file.text(*at, "phone_style")
+        known = style in {one.value for one in PhoneStyle}
+        yield SendsElsewhere(
+            segment=read_query(file, at, folder=root, root=root),
+            region=file.text(*at, "region"),
+            phone_style=PhoneStyle(style) if known else None,
+        )
 
 
 def _check_urls(file: Checked) -> None:

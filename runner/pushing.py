@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from runner.errors import LogError, RunnerError, TreasureDataError, UsageError
+from runner.ledger.held_out import HeldOut
 from runner.ledger.interface import Event, LogBatch, PlanRecord, RunRecord
+from runner.log_streams import STREAMS
 from runner.logs import open_log
-from runner.logs.interface import Batch, Log, LoggedRun, LogTools
-from runner.logs.rows import rows_of
+from runner.logs.interface import Log, LoggedRun, LogTools
 
 #: The most rows of a batch. Treasure Data documents no limit of an import; its own collector keeps to 8,096
 #: (fluent-plugin-td, out_tdlog.rb).
@@ -41,8 +42,10 @@ class LogLedger(Protocol):
     def run_record(self, run: int) -> RunRecord | None: ...  # noqa: D102
     def plan_record(self, digest: str) -> PlanRecord | None: ...  # noqa: D102
     def events(self, run: int, first: int, last: int) -> Iterator[list[Event]]: ...  # noqa: D102
+    def held_out(self, run: int, first: int, last: int) -> Iterator[list[HeldOut]]: ...  # noqa: D102
     def log_batches(self, target: str, run: int) -> list[LogBatch]: ...  # noqa: D102
     def cut_log(self, target: str, run: int, size: int, now: float) -> None: ...  # noqa: D102
+    def cut_held_out(self, target: str, run: int, size: int, now: float) -> None: ...  # noqa: D102
     def mark_logged(self, target: str, run: int, number: int, now: float) -> None: ...  # noqa: D102
 
 
@@ -164,15 +167,17 @@ def _push_kind(
 
 
 def _push(ledger: LogLedger, run: LoggedRun, log: Log, tools: LogTools, *, again: bool) -> PushedLog:
-    ledger.cut_log(log.name, run.run, BATCH_ROWS, tools.now())
-    batches = [each for each in ledger.log_batches(log.name, run.run) if again or each.pushed_at is None]
-    for batch in batches:
-        # Read to its end before it is pushed: a push may wait for minutes, and a ledger should not.
-        happened = ledger.events(run.run, batch.first, batch.last)
-        rows = [row for events in happened for row in rows_of(run, events)]
-        log.push(Batch(run=run, number=batch.number, rows=rows))
-        ledger.mark_logged(log.name, run.run, batch.number, tools.now())
-    return PushedLog(name=log.name, rows=sum(each.rows for each in batches), batches=len(batches))
+    rows = pushed = 0
+    for stream in STREAMS:
+        stream.cut(ledger, log.name, run.run, BATCH_ROWS, tools.now())
+        target = stream.target(log.name)
+        cut = [each for each in ledger.log_batches(target, run.run) if again or each.pushed_at is None]
+        for each in cut:
+            # Read to its end before it is pushed: a push may wait for minutes, and a ledger should not.
+            log.push(stream.batch(ledger, run, each))
+            ledger.mark_logged(target, run.run, each.number, tools.now())
+        rows, pushed = rows + sum(each.rows for each in cut), pushed + len(cut)
+    return PushedLog(name=log.name, rows=rows, batches=pushed)
 
 
 def _failed(runs: Sequence[int], failures: Sequence[RunnerError]) -> NotWhollyLogged:

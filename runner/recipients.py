@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage
+from runner.control_group import HOLDOUT
+from runner.delivery import Delivery, DeliveryKey, Media, TemplateMessage, TextMessage
 from runner.errors import PlanFileError
 from runner.number_zones import BETWEEN
 from runner.plan import Plan, PlannedTemplate
-from runner.plan_file import RECIPIENTS
+from runner.plan_file import RECIPIENTS, REJECTIONS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: How many deliveries are in memory at once, besides those in flight.
 BATCH = 1000
@@ -54,27 +58,39 @@ def check_recipients(tables: Path, plan: Plan) -> None:
     whoever seals a file anew may seal it with a longer table.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    texts = pa.list_(pa.string())
-    wanted = dict.fromkeys(("recipient_id", "phone", "media", "variant", "zones"), pa.string())
-    wanted |= dict.fromkeys(("body", "header", "buttons"), texts)
-    try:
-        with pq.ParquetFile(tables / RECIPIENTS) as file:
-            schema, people = file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
-        raise _no_recipients(plan, "is no table") from error
-    if any(name not in schema.names or schema.field(name).type != kind for name, kind in wanted.items()):
-        raise _no_recipients(plan, "has other columns")
+    text = pa.string()
+    columns = ("recipient_id", "phone", "media", "variant", "zones")
+    wanted: dict[str, pa.DataType] = dict.fromkeys(columns, text)
+    wanted |= dict.fromkeys(("body", "header", "buttons"), pa.list_(text))
+    people = _check_table(tables, RECIPIENTS, plan, wanted)
     if people != plan.to_send:
-        raise _no_recipients(plan, f"holds {people:,} people, and the plan says {plan.to_send:,}")
+        found = f"holds {people:,} people, and the plan says {plan.to_send:,}"
+        raise _damaged(plan, RECIPIENTS, found)
     planned: dict[str | None, int] = {variant.name: variant.to_send for variant in plan.variants}
     planned = planned or {None: plan.to_send}
     if _shares(tables) != {name: count for name, count in planned.items() if count}:
-        raise _no_recipients(plan, "gives people other variants than the plan says")
+        raise _damaged(plan, RECIPIENTS, "gives people other variants than the plan says")
     forecast = {group.zones: group.people for group in plan.forecast}
     if plan.window is not None and people_by_zones(tables) != forecast:
-        raise _no_recipients(plan, "has people in other time zones than the plan says")
+        raise _damaged(plan, RECIPIENTS, "has people in other time zones than the plan says")
+    if plan.rejected.get(HOLDOUT):
+        _check_table(tables, REJECTIONS, plan, {"recipient_id": text, "phone": text, "reason": text})
+
+
+def _check_table(tables: Path, name: str, plan: Plan, wanted: Mapping[str, pa.DataType]) -> int:
+    """Return how many rows a table has; PlanFileError unless it is one with the `wanted` columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(tables / name) as file:
+            schema, people = file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(plan, name, "is no table") from error
+    if any(each not in schema.names or schema.field(each).type != kind for each, kind in wanted.items()):
+        raise _damaged(plan, name, "has other columns")
+    return int(people)
 
 
 def _shares(tables: Path) -> dict[str | None, int]:
@@ -89,10 +105,30 @@ def _shares(tables: Path) -> dict[str | None, int]:
     return dict(shares)
 
 
-def _no_recipients(plan: Plan, found: str) -> PlanFileError:
+def _damaged(plan: Plan, name: str, found: str) -> PlanFileError:
     return PlanFileError(
-        f"{plan.campaign}: the plan's {RECIPIENTS} {found}: the file was edited or damaged",
+        f"{plan.campaign}: the plan's {name} {found}: the file was edited or damaged",
         hint="make it again with `runner plan`",
+    )
+
+
+def read_control_group(tables: Path, plan: Plan) -> Iterator[list[Delivery]]:
+    """Yield the plan's control group, in the order of the rows, as deliveries of an empty message."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(tables / REJECTIONS) as file:
+        for batch in file.iter_batches(batch_size=10 * BATCH, columns=["recipient_id", "phone", "reason"]):
+            held_out = batch.filter(pc.equal(batch.column("reason"), HOLDOUT))
+            if held_out.num_rows:
+                yield [_held_out(row, plan) for row in held_out.to_pylist()]
+
+
+def _held_out(row: dict[str, Any], plan: Plan) -> Delivery:
+    return Delivery(
+        key=DeliveryKey(campaign=plan.campaign, occurrence=plan.occurrence, phone=row["phone"]),
+        recipient_id=row["recipient_id"] or "",
+        message=TextMessage(text=""),
     )
 
 

@@ -10,7 +10,8 @@ from runner.masking import mask_phone, mask_value
 from runner.plan import Sample
 from runner.plan_file import RECIPIENTS
 from runner.rendering import RenderedColumns
-from runner.screening import Screened, pipeline
+from runner.screening import Screened
+from runner.screening_lists import pipeline
 from runner.sql_text import quote_literal
 from runner.template import ButtonKind, Template, fill
 

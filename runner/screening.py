@@ -10,30 +10,27 @@ Three passes, each from one Parquet file to the next, so that memory stays bound
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.campaign import Campaign, RecipientColumns
+from runner.campaign import FREQUENCY_CAP, MIN_DISTANCE, Campaign, Holdout, RecipientColumns
+from runner.control_group import HOLDOUT, held_out_sql
 from runner.delivery import FORGOTTEN
 from runner.errors import PlanFileError, SegmentError
-from runner.forgotten import Forgotten, keyed_hash_sql, pads
+from runner.forgotten import Forgotten
 from runner.phone import heads_sql, reading_sql
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
 from runner.rendering import RenderedColumns
+from runner.screening_lists import MEMORY, Lists, load_forgotten, load_lists, pipeline, read_heads
 from runner.sql_text import quote_identifier, quote_literal
-from runner.suppression_lists import found_heads, load_suppression
 from runner.zone_gate import BAD_TIMEZONE, NO_WINDOW, Hours, calling_codes_of, with_zones, without_zones
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-#: Bounds of the pipeline; what does not fit is spilled to the workspace.
-_MEMORY = "400MB"
 #: From this many rows on, meeting rows of the same phone in memory is worth more of it.
 _MANY_ROWS = 2_000_000
 _MORE_MEMORY = "1GB"
@@ -46,22 +43,6 @@ _OWN_NAMES = re.compile(r"_row|file_row_number|_phone(_.*)?|_pr_.*|__.*", re.IGN
 READ_PHONE = "_phone"
 #: What the first pass leaves for the others.
 _READ = "read.parquet"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lists:
-    """Who is not sent to, whatever their row says.
-
-    `suppression` are CSV files of phones; `opted_out` phones that asked not to be messaged; `taken` phones
-    that have this message; `recent` phones and how many messages they got lately, None without a frequency
-    cap. All but the files come in batches of digits. `forgotten` is None when nobody was.
-    """
-
-    suppression: Sequence[Path] = ()
-    opted_out: Iterable[list[str]] = ()
-    taken: Iterable[list[str]] = ()
-    recent: Iterable[list[tuple[str, int]]] | None = None
-    forgotten: Forgotten | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +76,15 @@ def screen(
     """
     _check_names(column_types)
     folder = rows.parent
-    with pipeline(folder, memory=_MORE_MEMORY if row_count > _MANY_ROWS else _MEMORY) as connection:
-        unread = _load_lists(connection, lists, campaign)
+    with pipeline(folder, memory=_MORE_MEMORY if row_count > _MANY_ROWS else MEMORY) as connection:
+        unread = load_lists(connection, lists, region=campaign.recipient.region)
         reading = _reading(
             connection, rows, campaign.recipient, column_types[campaign.recipient.phone], hours
         )
         _read(connection, reading, folder / _READ, campaign, column_types, message)
         _meet(connection, folder / _READ)
-        _part(connection, folder)
-        return _count(connection, folder, _unread_note(unread))
+        _part(connection, folder, campaign.holdout)
+        return _count(connection, folder, unread)
 
 
 def _check_names(columns: Iterable[str]) -> None:
@@ -141,84 +122,15 @@ def find_rows(tables: Path, phone: str) -> list[dict[str, Any]]:
 
 
 def count_forgotten(tables: Path, forgotten: Forgotten) -> int:
-    """Return how many of a plan's recipients were forgotten."""
+    """Return how many of a plan's recipients, and of its control group, were forgotten."""
     with pipeline(tables) as connection:
-        _load_forgotten(connection, forgotten)
+        load_forgotten(connection, forgotten)
         recipients = quote_literal(str(tables / RECIPIENTS))
-        found = connection.execute(f"SELECT count(*) FROM {recipients} WHERE is_forgotten(phone)").fetchone()
+        rejections = quote_literal(str(tables / REJECTIONS))
+        held_out = f"SELECT phone FROM {rejections} WHERE reason = '{HOLDOUT}'"
+        people = f"SELECT phone FROM {recipients} UNION ALL {held_out}"
+        found = connection.execute(f"SELECT count(*) FROM ({people}) WHERE is_forgotten(phone)").fetchone()
         return int((found or (0,))[0])
-
-
-def read_suppression(paths: Sequence[Path], *, region: str | None) -> frozenset[str]:
-    """Return the phones of suppression lists as digits; both readings of an ambiguous one.
-
-    Errors: SegmentError when a list is missing or is not a CSV of phones.
-    """
-    with pipeline(None) as connection:
-        load_suppression(connection, paths, region)
-        return frozenset(str(phone) for (phone,) in connection.execute("FROM suppressed").fetchall())
-
-
-@contextmanager
-def pipeline(folder: Path | None, *, memory: str = _MEMORY) -> Iterator[DuckDBPyConnection]:
-    """Open a DuckDB of its own, bounded in memory, spilling into `folder`."""
-    import duckdb
-
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory,
-        "autoinstall_known_extensions": "false",
-    }
-    if folder is not None:
-        config["temp_directory"] = str(folder / "spill")
-    with duckdb.connect(config=config) as connection:
-        yield connection
-
-
-def _load_lists(connection: DuckDBPyConnection, lists: Lists, campaign: Campaign) -> int:
-    """Load the lists into tables of BIGINT phones; return how many suppression lines cannot be read."""
-    import pyarrow as pa
-
-    for table, batches in (("taken", lists.taken), ("opted_out", lists.opted_out)):
-        connection.execute(f"CREATE TABLE {table} (phone BIGINT)")
-        for batch in batches:
-            _insert(connection, table, pa.table({"phone": pa.array(batch, pa.string())}))
-    connection.execute("CREATE TABLE capped (phone BIGINT)")
-    cap = campaign.guards.frequency_cap
-    for pairs in lists.recent or () if cap else ():
-        full = [phone for phone, messages in pairs if cap and messages >= cap.messages]
-        _insert(connection, "capped", pa.table({"phone": pa.array(full, pa.string())}))
-    _load_forgotten(connection, lists.forgotten)
-    return load_suppression(connection, lists.suppression, campaign.recipient.region)
-
-
-def _load_forgotten(connection: DuckDBPyConnection, forgotten: Forgotten | None) -> None:
-    """Make `is_forgotten(phone)`. Where nobody was, no phone is hashed. The key stands in no SQL text."""
-    if forgotten is None or not forgotten.hashes:
-        connection.execute("CREATE MACRO is_forgotten(phone) AS false")
-        return
-    import pyarrow as pa
-
-    connection.execute("CREATE TABLE pads (inner_pad BLOB, outer_pad BLOB)")
-    connection.execute("INSERT INTO pads VALUES (?, ?)", list(pads(forgotten.key)))
-    connection.register("hashes", pa.table({"hash": pa.array(sorted(forgotten.hashes), pa.string())}))
-    connection.execute("CREATE TABLE forgotten AS FROM hashes")
-    connection.unregister("hashes")
-    hashed = keyed_hash_sql(
-        "phone", inner="(SELECT inner_pad FROM pads)", outer="(SELECT outer_pad FROM pads)"
-    )
-    connection.execute(f"CREATE MACRO is_forgotten(phone) AS {hashed} IN (SELECT hash FROM forgotten)")
-
-
-def _unread_note(lines: int) -> tuple[str, ...]:
-    if not lines:
-        return ()
-    return (f"{lines} lines of the suppression lists are no valid phone, and suppress nobody",)
-
-
-def _insert(connection: DuckDBPyConnection, table: str, batch: pa.Table) -> None:
-    connection.register("batch", batch)
-    connection.execute(f"INSERT INTO {table} SELECT CAST(phone AS BIGINT) FROM batch")
-    connection.unregister("batch")
 
 
 def _read(
@@ -265,7 +177,7 @@ def _reading(
     source = f"(SELECT *, file_row_number AS _row FROM {file})"
     column, region, style = recipient.phone, recipient.region, recipient.phone_style
     sql = heads_sql(source, column=column, column_type=phone_type, region=region, style=style)
-    heads = found_heads(connection, sql)
+    heads = read_heads(connection, sql)
     sql = reading_sql(source, column=column, column_type=phone_type, region=region, style=style, heads=heads)
     if hours is None:
         return without_zones(f"({sql})")
@@ -282,11 +194,19 @@ def _gates(consent: str, consent_type: str) -> str:
             WHEN NOT {_agrees(consent, consent_type)} THEN 'no_consent'
             WHEN _phone IN (SELECT phone FROM suppressed) THEN 'suppressed'
             WHEN _phone IN (SELECT phone FROM opted_out) THEN 'opted_out'
-            WHEN _phone IN (SELECT phone FROM capped) AND _phone NOT IN (SELECT phone FROM taken)
-                THEN 'frequency_cap'
+            {_capped(FREQUENCY_CAP)}
+            {_capped(MIN_DISTANCE)}
             ELSE _phone_late
         END
     """
+
+
+def _capped(rule: str) -> str:
+    """Return the branch for who has had enough messages; who has this very one is counted apart."""
+    return f"""
+            WHEN _phone IN (SELECT phone FROM capped WHERE rule = '{rule}')
+                AND _phone NOT IN (SELECT phone FROM taken) THEN '{rule}'
+    """.strip()
 
 
 def _agrees(consent: str, consent_type: str) -> str:
@@ -312,8 +232,12 @@ def _meet(connection: DuckDBPyConnection, read: Path) -> None:
     )
 
 
-def _part(connection: DuckDBPyConnection, folder: Path) -> None:
-    """Third pass: each row goes into exactly one of the two tables."""
+def _part(connection: DuckDBPyConnection, folder: Path, holdout: Holdout | None) -> None:
+    """Third pass: each row goes into exactly one of the two tables.
+
+    Only who would get the message is drawn for the control group: the two are then alike in all else.
+    """
+    held_out = held_out_sql(holdout, "phone") if holdout else "false"
     judged = f"""
         SELECT rows.*,
             CASE
@@ -321,6 +245,7 @@ def _part(connection: DuckDBPyConnection, folder: Path) -> None:
                 WHEN winner <> row THEN 'duplicate_phone'
                 WHEN bad IS NOT NULL THEN 'bad_variable'
                 WHEN phone IN (SELECT phone FROM taken) THEN '{_ALREADY_SENT}'
+                WHEN {held_out} THEN '{HOLDOUT}'
             END AS verdict
         FROM {quote_literal(str(folder / _READ))} AS rows LEFT JOIN winners USING (phone)
     """

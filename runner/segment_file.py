@@ -1,15 +1,16 @@
-"""The `segment` of a campaign file -> Segment, or what is wrong with it, for campaign_file."""
+"""The `segment` of a campaign file, or a query of runner.yml, -> Segment, or what is wrong with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from runner.campaign import Parameter, Segment
 from runner.file_checks import Checked, check_path
 from runner.parameters import read_parameter
-from runner.problem_words import find_secrets, listed
+from runner.problem_words import KeyPath, find_secrets, listed
 from runner.project import Project
 from runner.strict_yaml import MAX_BYTES
 
@@ -24,17 +25,9 @@ _KEYS: Mapping[str, frozenset[str]] = {
 
 def read_segment(file: Checked, folder: Path, project: Project) -> Segment:
     """Return the segment of a campaign file that lies in `folder`; its problems are added to `file`."""
-    source = file.text("segment", "source") or ""
-    if source in _KEYS:
-        _check_keys(file, source)
-    age, query_file = file.text("segment", "max_age"), file.text("segment", "query_file")
-    return Segment(
-        source=source,
-        query=_query(file, folder, project),
-        query_file=None if query_file is None else PurePosixPath(query_file),
-        engine=file.text("segment", "engine") or "trino",
-        database=file.text("segment", "database"),
-        table=file.text("segment", "table"),
+    age = file.text("segment", "max_age")
+    return replace(
+        read_query(file, ("segment",), folder=folder, root=project.root),
         parent_segment=_name_or_id(file, "parent_segment"),
         segment=_name_or_id(file, "segment"),
         max_age=None if age is None else read_period(age),
@@ -43,24 +36,39 @@ def read_segment(file: Checked, folder: Path, project: Project) -> Segment:
     )
 
 
+def read_query(file: Checked, at: KeyPath, *, folder: Path, root: Path) -> Segment:
+    """Return the source and the query at the path `at` of a file that lies in `folder`, below `root`."""
+    source, query_file = file.text(*at, "source") or "", file.text(*at, "query_file")
+    if source in _KEYS:
+        _check_keys(file, at, source)
+    return Segment(
+        source=source,
+        query=_query(file, at, folder, root),
+        query_file=None if query_file is None else PurePosixPath(query_file),
+        engine=file.text(*at, "engine") or "trino",
+        database=file.text(*at, "database"),
+        table=file.text(*at, "table"),
+    )
+
+
 def read_period(text: str) -> timedelta:
     """Return the time that `text` writes: a number and `m`, `h`, `d` or `w`, as the schema lets pass."""
     return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
-def _check_keys(file: Checked, source: str) -> None:
+def _check_keys(file: Checked, at: KeyPath, source: str) -> None:
     """Add a problem for each key that this source does not know, and for a database that is missing."""
-    written = file.source.get("segment")
+    written = file.source.get(*at)
     for key in written if isinstance(written, dict) else ():
         owners = [f"`{other}`" for other, keys in _KEYS.items() if key in keys]
         if owners and key not in _KEYS[source]:
             expected = f"no such key for the source `{source}`"
-            file.add(("segment", key), f"`{key}`", expected, f"it belongs to the source {listed(owners)}")
-    if source == "treasure_data" and file.source.get("segment", "database") is None:
-        table = file.source.get("segment", "table")
+            file.add((*at, key), f"`{key}`", expected, f"it belongs to the source {listed(owners)}")
+    if source == "treasure_data" and file.source.get(*at, "database") is None:
+        table = file.source.get(*at, "table")
         if not isinstance(table, dict) and "." not in str(table):
             hint = "the Treasure Data database in which the query runs"
-            file.add(("segment", "database"), "nothing", "a database such as crm", hint)
+            file.add((*at, "database"), "nothing", "a database such as crm", hint)
 
 
 def _name_or_id(file: Checked, key: str) -> str | None:
@@ -90,10 +98,10 @@ def _parameters(file: Checked) -> Iterator[tuple[str, Parameter]]:
             file.add(path, str(error), "values of one type")
 
 
-def _query(file: Checked, folder: Path, project: Project) -> str:
-    query = file.text("segment", "query")
-    key = ("segment", "query_file")
-    path = check_path(file, folder, project.root, *key)
+def _query(file: Checked, at: KeyPath, folder: Path, root: Path) -> str:
+    query = file.text(*at, "query")
+    key = (*at, "query_file")
+    path = check_path(file, folder, root, *key)
     if query is not None or path is None:
         return query or ""
     expected = "a file with one SELECT"

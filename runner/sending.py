@@ -12,7 +12,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -37,9 +37,10 @@ _LATE = Answer(outcome=Outcome.RETRY, rule="window_closed")
 class Journal(Protocol):
     """The durable record of intents and outcomes."""
 
-    async def intend(self, delivery: Delivery) -> bool:
+    async def intend(self, delivery: Delivery) -> bool | str:
         """Return once the intent to send is on disk; False when the delivery has an account: do not send it.
 
+        The rule of a cap when the person has reached it: then it is recorded as refused, not to be sent.
         CampaignStopped when a person has stopped the campaign; then nothing was recorded.
         """
         ...
@@ -249,9 +250,14 @@ class _Run:
         answer = Answer(outcome=Outcome.REFUSED, rule=rule)
         if rule == FORGOTTEN:
             delivery = without_person(delivery, self._with.jitter.getrandbits(52))
-        if not await self._intend(delivery):
-            return
-        await self._with.journal.settle(delivery, answer)
+        recorded = await self._intend(delivery)
+        if recorded is True:
+            await self._with.journal.settle(delivery, answer)
+            self._bar(delivery, answer)
+        elif recorded:
+            self._bar(delivery, replace(answer, rule=recorded))
+
+    def _bar(self, delivery: Delivery, answer: Answer) -> None:
         self._tally.barred += 1
         self._account(delivery, 0, answer)
 
@@ -270,7 +276,11 @@ class _Run:
         if self._is_late(delivery):
             self._turnstile.give_back(turn)
             return None
-        if not await self._intend(delivery):
+        recorded = await self._intend(delivery)
+        if recorded is not True:
+            if recorded:
+                self._turnstile.give_back(turn)
+                self._bar(delivery, Answer(outcome=Outcome.REFUSED, rule=recorded))
             return None
         answer = await self._leave(delivery, turn.departure)
         recording = self._record(delivery, attempt, answer)
@@ -306,19 +316,22 @@ class _Run:
         """Tell whether the window of this person is closed now; then the delivery is put off."""
         return self._with.hours is not None and self._with.hours.turns_away(delivery)
 
-    async def _intend(self, delivery: Delivery) -> bool:
-        """Record the intent; False when a person has stopped the campaign, and with it this run."""
+    async def _intend(self, delivery: Delivery) -> bool | str:
+        """Record the intent; False when a person has stopped the campaign, and with it this run.
+
+        The rule of a cap that the person has reached: then it is recorded as refused by it.
+        """
         try:
-            is_ours = await self._with.journal.intend(delivery)
+            recorded = await self._with.journal.intend(delivery)
         except CampaignStopped as stopped:
             self._with.halt.pull(StopCause.STOPPED, stopped.detail)
             return False
-        if not is_ours:
+        if not recorded:
             raise LedgerError(
                 f"{mask_phone(delivery.key.phone)} has an account under another plan: nothing was sent to it",
                 hint="make the plan again: the ledger moved while this one was applied",
             )
-        return True
+        return recorded
 
     async def _leave(self, delivery: Delivery, departure: Departure) -> Answer:
         pace, phone = self._with.pace, delivery.key.phone

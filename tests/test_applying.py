@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from runner.applying import HEARTBEAT, Apply, apply_plan
-from runner.campaign import Canary, Limit
+from runner.campaign import Canary, Cap, Limit
 from runner.delivery import Answer, DeliveryKey, Outcome, ReceiptStatus, State
 from runner.errors import ExitCode, LedgerError, Refusal
 from runner.halting import Halt, PauseCause, StopCause
@@ -21,7 +21,7 @@ from runner.ledger.liveness import this_process
 from runner.plan import sealed
 from runner.sending import Limits
 from tests.test_checking import PLANNED, TODAY
-from tests.test_recipients import row, table
+from tests.test_recipients import rejections, row, table
 
 URL = "sqlite:///ledger.db"
 NOW = datetime.now(timezone.utc)
@@ -94,9 +94,12 @@ class Watcher:
 class World:
     """A plan of `count` people, its ledger, and a carrier that answers as it is told."""
 
-    def __init__(self, folder, count=3):
+    def __init__(self, folder, count=3, held_out=0):
         self.folder = table(folder, [row(number) for number in range(count)])
-        plan = replace(PLANNED, to_send=count, rows=count, already_sent=0, rejected={})
+        rejections(folder, [row(number) for number in range(count, count + held_out)])
+        rejected = {"holdout": held_out} if held_out else {}
+        rows = count + held_out
+        plan = replace(PLANNED, to_send=count, rows=rows, already_sent=0, rejected=rejected)
         self.plan = sealed(replace(plan, created_at=NOW, expires_at=NOW + timedelta(days=1)))
         self.answers = lambda phone: ACCEPTED
         self.sent = []
@@ -116,7 +119,7 @@ class World:
         self.moved = moved
         return replace(TODAY, now=datetime.now(timezone.utc))
 
-    def apply(self, *, limits=None, gate=lambda _: None, holder=None, clock=None):
+    def apply(self, *, limits=None, gate=lambda _: None, holder=None, clock=None, caps=()):
         async def run():
             self.halt = Halt()
             async with ledger_thread(URL, self.folder) as ledger:
@@ -135,6 +138,7 @@ class World:
                         today=self.today,
                         gate=gate,
                         rate=None,
+                        caps=caps,
                     )
                 )
 
@@ -562,3 +566,105 @@ def test_too_many_unknown_stop_the_run_and_the_next_apply_until_they_are_settled
     world.with_ledger(lambda ledger: ledger.resolve("promo", "once", None, **settle))
     world.answers = lambda _: ACCEPTED
     assert accounts(world.apply(limits=limits)) == (10, 0, 0, 0)
+
+
+# Caps over all campaigns
+
+DISTANCE = Cap(rule="min_distance", messages=1, per=timedelta(hours=24))
+
+
+def send_by_another(world, *numbers):
+    """Have another campaign send to these people."""
+
+    def send(ledger):
+        token = ledger.acquire(lock_name("other", "once"), GONE, time.time())
+        made = {"campaign": "other", "occurrence": "once", "to_send": 9, "created_at": time.time()}
+        ledger.register_plan(digest="another", **made)
+        run = ledger.begin_run(token, "another", GONE, time.time())
+        keys = [DeliveryKey(campaign="other", occurrence="once", phone=phone(number)) for number in numbers]
+        ledger.commit(token, [Intent(key=key, recipient_id="", run=run) for key in keys], [], time.time())
+        ledger.release(token)
+
+    world.with_ledger(send)
+
+
+def test_who_reached_a_cap_since_the_plan_is_kept_back_and_no_failure(world):
+    send_by_another(world, 1)
+    report = world.apply(caps=(DISTANCE,), limits=Limits(max_failed=Limit(count=0)))
+    assert (world.sent, report.exit_code) == ([phone(0), phone(2)], ExitCode.UNSETTLED)
+    assert report.counts.refused_by_rule == {"min_distance": 1}
+
+
+def test_who_reaches_a_cap_while_the_run_lasts_is_kept_back(world):
+    def answer(to):
+        if to == phone(0):
+            send_by_another(world, 2)
+        return ACCEPTED
+
+    world.answers = answer
+    report = world.apply(caps=(DISTANCE,), limits=Limits(max_in_flight=1))
+    assert world.sent == [phone(0), phone(1)]
+    assert report.counts.refused_by_rule == {"min_distance": 1}
+
+
+def test_who_reached_a_cap_is_no_part_of_the_canary(tmp_path):
+    world = World(tmp_path, count=5)
+    send_by_another(world, 0)
+    limits = with_canary(replace(CANARY, size=2, wait=timedelta(0)))
+    assert world.apply(caps=(DISTANCE,), limits=limits).counts.accepted == 4
+    assert world.sent[:2] == [phone(1), phone(2)]
+
+
+# The control group
+
+
+def held_out(world):
+    """Return whom the ledger holds out, by recipient."""
+
+    def read(ledger):
+        runs = [run.id for run in ledger.runs()]
+        batches = [batch for run in runs for batch in ledger.held_out(run, 0, 1 << 40)]
+        return [each.recipient_id for batch in batches for each in batch]
+
+    return world.with_ledger(read)
+
+
+def test_the_control_group_is_recorded_before_the_first_message_and_gets_none(tmp_path):
+    world = World(tmp_path, count=2, held_out=2)
+    recorded = []
+
+    def answer(_):
+        recorded.append(held_out(world))
+        return ACCEPTED
+
+    world.answers = answer
+    report = world.apply()
+    assert recorded == [["c2", "c3"]] * 2
+    assert world.sent == [phone(0), phone(1)]
+    assert (report.counts.held_out, accounts(report)) == (2, (2, 0, 0, 0))
+
+
+def test_an_apply_that_goes_on_records_nobody_twice(tmp_path):
+    world = World(tmp_path, count=3, held_out=2)
+    world.answers = lambda to: BAD_TOKEN if to == phone(1) else ACCEPTED
+    world.apply(limits=Limits(max_in_flight=1))
+    world.answers = lambda _: ACCEPTED
+    report = world.apply()
+    assert (report.counts.held_out, report.counts.accepted) == (2, 3)
+    assert held_out(world) == ["c3", "c4"]
+
+
+def test_a_plan_that_is_all_control_group_is_recorded_and_finished(tmp_path):
+    world = World(tmp_path, count=0, held_out=2)
+    report = world.apply()
+    assert (report.exit_code, report.counts.held_out, world.sent) == (ExitCode.DONE, 2, [])
+    assert world.apply().run is None
+
+
+def test_what_keeps_a_recipient_back_keeps_a_person_out_of_the_control_group(tmp_path):
+    world = World(tmp_path, count=1, held_out=4)
+    send_by_another(world, 2)
+    barred = {phone(1): "opted_out", phone(3): "forgotten"}
+    report = world.apply(gate=lambda delivery: barred.get(delivery.key.phone), caps=(DISTANCE,))
+    assert held_out(world) == ["c4"]
+    assert report.counts.held_out == 1

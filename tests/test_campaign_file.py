@@ -14,7 +14,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.campaign import Canary, FrequencyCap, HeaderUse, Limit, PhoneStyle, Transform, Variable
+from runner.campaign import (
+    Canary,
+    Cap,
+    FrequencyCap,
+    HeaderUse,
+    Holdout,
+    Limit,
+    PhoneStyle,
+    Transform,
+    Variable,
+)
 from runner.campaign_file import duplicate_names, find_campaign_files, load_campaign
 from runner.errors import FileProblems, UsageError
 from runner.window import Window
@@ -342,3 +352,28 @@ def test_loading_imports_none_of_the_heavy_libraries():
         "rich",
     }
     assert heavy.isdisjoint(modules)
+
+
+@pytest.mark.parametrize(
+    ("written", "parts", "group"),
+    [
+        ("10%", 100_000, "lebaran"),
+        ("2.5%", 25_000, "lebaran"),
+        ("0.0001%", 1, "lebaran"),
+        ("99.9999%", 999_999, "lebaran"),
+        ("{share: 5%, group: always_held_out}", 50_000, "always_held_out"),
+    ],
+)
+def test_a_holdout_is_an_exact_share_of_the_campaigns_own_group_or_of_a_named_one(
+    load, written, parts, group
+):
+    campaign = load(LEAST.replace("campaign: promo", "campaign: lebaran") + f"holdout: {written}\n")
+    assert campaign.holdout == Holdout(parts=parts, group=group)
+
+
+def test_caps_come_in_the_order_of_their_gates(load):
+    guards = load(LEAST + "guards: {min_distance: 24h, frequency_cap: {messages: 2, per: 7d}}\n").guards
+    assert guards.caps == (
+        Cap(rule="frequency_cap", messages=2, per=timedelta(days=7)),
+        Cap(rule="min_distance", messages=1, per=timedelta(hours=24)),
+    )

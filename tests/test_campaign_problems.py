@@ -187,6 +187,30 @@ from tests.conftest import LEAST
         (LEAST + "guards: {canary: {size: 5, wait: 30m}}\n", "guards.canary"),
         (LEAST + "guards: {max_failed: -1}\n", "found the number -1, expected a whole number of at least 0"),
         (
+            LEAST + "guards: {min_distance: 0h}\n",
+            '5:24: guards.min_distance: found "0h", expected a time such as 24h or 3d',
+        ),
+        (
+            LEAST + "guards: {min_distance: 24}\n",
+            "5:24: guards.min_distance: found the number 24, expected a time such as 24h or 3d",
+        ),
+        (
+            LEAST + "holdout: 100%\n",
+            '5:10: holdout: found "100%", expected a share above 0% and below 100% such as 10%',
+        ),
+        (LEAST + "holdout: 0%\n", '5:10: holdout: found "0%", expected a share above 0% and below 100%'),
+        (LEAST + "holdout: 0.0000%\n", 'holdout: found "0.0000%", expected a share above 0%'),
+        (LEAST + "holdout: 0.00001%\n", 'holdout: found "0.00001%", expected a share above 0%'),
+        (LEAST + "holdout: -5%\n", 'holdout: found "-5%", expected a share above 0%'),
+        (LEAST + "holdout: ten%\n", 'holdout: found "ten%", expected a share above 0%'),
+        (LEAST + "holdout: 0.1\n", "holdout: found the number 0.1, expected a share above 0% and below 100%"),
+        (LEAST + "holdout: {share: 5%}\n", "holdout.group: found nothing, expected lower-case letters"),
+        (
+            LEAST + "holdout: {share: 100%, group: all}\n",
+            '5:18: holdout.share: found "100%", expected a share above 0% and below 100% such as 10%',
+        ),
+        (LEAST + "holdout: {share: 5%, grup: all}\n", "(did you mean `group`?)"),
+        (
             LEAST + "guards: {frequency_cap: {messages: 1, per: 0d}}\n",
             'found "0d", expected a time such as 7d or 24h',
         ),

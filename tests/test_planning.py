@@ -14,6 +14,7 @@ from runner.campaign import (
     FrequencyCap,
     Guards,
     HeaderUse,
+    Holdout,
     Limit,
     RecipientColumns,
     Segment,
@@ -22,6 +23,7 @@ from runner.campaign import (
     Variant,
 )
 from runner.errors import Refusal, SegmentError, TemplateError
+from runner.history import History
 from runner.plan import is_genuine
 from runner.plan_file import RECIPIENTS, REJECTIONS, sha256_of_file
 from runner.planning import Circumstances, make_plan, planned_template, wanted_columns
@@ -96,6 +98,7 @@ def planned(
     provider=ADA,
     now=NOW,
     occurrence_at=None,
+    history=(),
 ):
     names = ("id", "phone", "name", "consent")
     columns = list(zip(*people, strict=True)) if people else [()] * 4
@@ -121,6 +124,7 @@ def planned(
             git=None,
             versions={"runner": "0"},
             occurrence_at=occurrence_at,
+            history=history,
         ),
     )
     assert plan.is_balanced
@@ -150,6 +154,42 @@ def test_the_ledger_is_asked_for_recent_messages_only_with_a_cap(tmp_path):
     cap = Guards(frequency_cap=FrequencyCap(messages=1, per=timedelta(days=7)))
     planned(tmp_path, rows(1), ledger=ledger, campaign=replace(CAMPAIGN, guards=cap))
     assert ledger.since == (NOW - timedelta(days=7)).timestamp()
+
+
+def test_caps_are_judged_as_of_when_the_first_message_may_go(tmp_path):
+    ledger, due = Ledger(), NOW + timedelta(days=1)
+    schedule = Schedule(at=due.replace(tzinfo=None), zone="UTC")
+    guards = Guards(min_distance=timedelta(hours=24))
+    planned(tmp_path, rows(1), ledger=ledger, campaign=replace(CAMPAIGN, guards=guards, schedule=schedule))
+    assert ledger.since == (due - timedelta(hours=24)).timestamp()
+
+
+def test_sends_made_elsewhere_are_fetched_for_a_cap_and_only_then(tmp_path):
+    asked = []
+
+    def fetch(*, columns, target):
+        asked.append(columns)
+        (phone, *_) = [row[1] for row in rows(1)]
+        moments = pa.array([NOW.timestamp() - 60, None])
+        pq.write_table(pa.table({"phone": [phone, phone], "sent_at": moments}), target)
+        return Fetched(rows=2, column_types={"phone": "VARCHAR", "sent_at": "DOUBLE"}, sql="SELECT 1")
+
+    history = (History(name="history[0] of runner.yml", fetch=fetch, region="ID"),)
+    assert planned(tmp_path, rows(2), history=history).to_send == 2
+    assert asked == []
+    campaign = replace(CAMPAIGN, guards=Guards(min_distance=timedelta(hours=24)))
+    plan = planned(tmp_path, rows(2), campaign=campaign, history=history)
+    assert (plan.to_send, dict(plan.rejected)) == (1, {"min_distance": 1})
+    assert plan.notes[0].startswith("history[0] of runner.yml: 1 of 2 rows have no valid phone or no time")
+    assert asked == [("phone", "sent_at")]
+
+
+def test_a_control_group_does_not_count_as_rejected_for_the_guard(tmp_path):
+    guards = Guards(max_rejected=Limit(count=0))
+    campaign = replace(CAMPAIGN, guards=guards, holdout=Holdout(parts=999_999, group="promo"))
+    plan = planned(tmp_path, rows(3), campaign=campaign)
+    assert dict(plan.rejected) == {"holdout": 3}
+    assert plan.exceeded == ()
 
 
 def test_samples_show_the_full_text_with_everything_personal_masked(tmp_path):

@@ -6,6 +6,7 @@ from datetime import time
 
 import pytest
 
+from runner.campaign import PhoneStyle
 from runner.errors import FileProblems, UsageError
 from runner.project import Rate
 from runner.project_file import find_project_root, is_loopback, load_project, parse_rate
@@ -94,6 +95,19 @@ def test_everything_that_can_be_set_is_taken_over(load, tmp_path):
     assert ada.options == {"text_header": "template_data", "channel": "LIVECHAT", "tag": False}
 
 
+def test_history_names_queries_of_sends_made_elsewhere(load, tmp_path):
+    (tmp_path / "sms.sql").write_text("SELECT phone, sent_at FROM sms")
+    one, two = load(
+        LEAST + "history:\n"
+        "  - {source: duckdb, query: SELECT 1, region: ID, phone_style: national}\n"
+        "  - {source: treasure_data, database: crm, query_file: sms.sql}\n"
+    ).history
+    assert (one.segment.source, one.segment.query) == ("duckdb", "SELECT 1")
+    assert (one.region, one.phone_style) == ("ID", PhoneStyle.NATIONAL)
+    assert (two.segment.database, two.segment.query) == ("crm", "SELECT phone, sent_at FROM sms")
+    assert (two.region, two.phone_style) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -108,6 +122,28 @@ def test_everything_that_can_be_set_is_taken_over(load, tmp_path):
         (LEAST + "state: /tmp\n", '2:8: state: found "/tmp", expected a path below'),
         (LEAST + "suppression: [a.csv]\n", "2:15: suppression[0]: found a file that does not exist"),
         (LEAST + f"suppression: [{'a' * 300}]\n", "2:15: suppression[0]: found a file that does not exist"),
+        (LEAST + "history: x\n", '2:10: history: found "x", expected a list'),
+        (LEAST + "history: [{query: SELECT 1}]\n", "2:11: history[0].source: found nothing, expected"),
+        (
+            LEAST + "history: [{source: duckdb}]\n",
+            "2:11: history[0]: found neither `query`, `query_file` nor `table`, expected `query`,",
+        ),
+        (
+            LEAST + "history: [{source: duckdb, table: crm.sms}]\n",
+            "history[0].table: found `table`, expected no such key for the source `duckdb`",
+        ),
+        (
+            LEAST + "history: [{source: treasure_data, query: SELECT 1}]\n",
+            "history[0].database: found nothing, expected a database such as crm",
+        ),
+        (
+            LEAST + "history: [{source: duckdb, query_file: gone.sql}]\n",
+            "history[0].query_file: found a file that cannot be read",
+        ),
+        (
+            LEAST + "history: [{source: duckdb, query: SELECT 1, region: XX}]\n",
+            'history[0].region: found "XX", expected the two capital letters of a country',
+        ),
         (LEAST + "window: 08:00-08:00\n", "2:9: window: found a window of no length"),
         (LEAST + "window: 8-20\n", '2:9: window: found "8-20", expected hours as HH:MM-HH:MM'),
         (

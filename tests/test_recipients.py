@@ -8,12 +8,13 @@ import pytest
 
 from runner.delivery import Media
 from runner.errors import PlanFileError
-from runner.plan_file import RECIPIENTS
+from runner.plan_file import RECIPIENTS, REJECTIONS
 from runner.recipients import (
     BATCH,
     check_recipients,
     count_among,
     people_by_zones,
+    read_control_group,
     read_deliveries,
     read_phones,
 )
@@ -36,6 +37,16 @@ SCHEMA = pa.schema(
 
 def table(folder, rows):
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / RECIPIENTS, row_group_size=700)
+    return folder
+
+
+def rejections(folder, rows, reason="holdout"):
+    """Write the rejections table: these people, for this reason."""
+    kept = [
+        {**{name: row[name] for name in ("row", "recipient_id", "phone")}, "reason": reason} for row in rows
+    ]
+    schema = pa.schema([*list(SCHEMA)[:3], ("reason", pa.string())])
+    pq.write_table(pa.Table.from_pylist(kept, schema), folder / REJECTIONS)
     return folder
 
 
@@ -154,6 +165,27 @@ def test_the_recipients_among_some_phones_are_counted(tmp_path, others, count):
 
 def test_nobody_is_among_the_recipients_of_an_empty_plan(tmp_path):
     assert count_among(table(tmp_path, []), [["6281200000001"]]) == 0
+
+
+def test_the_control_group_are_the_rejections_of_that_reason_alone(tmp_path):
+    rejections(tmp_path, [row(1), row(2)])
+    (batch,) = read_control_group(tmp_path, PLAN)
+    assert [(each.key.phone, each.recipient_id) for each in batch] == [
+        ("6281200000001", "c1"),
+        ("6281200000002", "c2"),
+    ]
+    assert {(each.key.campaign, each.key.occurrence) for each in batch} == {(PLAN.campaign, PLAN.occurrence)}
+    rejections(tmp_path, [row(1)], reason="opted_out")
+    assert list(read_control_group(tmp_path, PLAN)) == []
+
+
+def test_a_control_group_that_is_no_such_table_is_refused(tmp_path):
+    plan = replace(PLAN, to_send=1, rejected={"holdout": 1})
+    rejections(table(tmp_path, [row(1)]), [row(2)])
+    check_recipients(tmp_path, plan)
+    pq.write_table(pa.table({"reason": ["holdout"]}), tmp_path / REJECTIONS)
+    with pytest.raises(PlanFileError, match=r"the plan's rejections.parquet has other columns"):
+        check_recipients(tmp_path, plan)
 
 
 WARM = replace(

@@ -81,7 +81,9 @@ CAMPAIGN = {
         "max_unknown": "2%",
         "canary": {"size": 50, "wait": "30m", "max_failed": "5%"},
         "frequency_cap": {"messages": 2, "per": "7d"},
+        "min_distance": "24h",
     },
+    "holdout": {"share": "10%", "group": "always"},
     "log": {
         "treasure_data": {"database": "crm", "table": "log"},
         "parquet": {"folder": "exports"},
@@ -96,6 +98,16 @@ RUNNER = {
     "timezone": "Asia/Jakarta",
     "window": "08:00-21:00",
     "suppression": ["a.csv", "b.csv"],
+    "history": [
+        {
+            "source": "treasure_data",
+            "query": "SELECT 1",
+            "engine": "hive",
+            "database": "crm",
+            "region": "ID",
+            "phone_style": "national",
+        }
+    ],
     "providers": {
         "ada": {
             "url": "https://ada.example.com",

@@ -1,5 +1,6 @@
 """runner.screening: each row has one account, by the first gate it fails; the balance always holds."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -15,19 +16,23 @@ from runner.campaign import (
     Campaign,
     FrequencyCap,
     Guards,
+    Holdout,
     RecipientColumns,
     Segment,
     TemplateUse,
     Variable,
     Variant,
 )
+from runner.control_group import PARTS, is_held_out
 from runner.errors import SegmentError
 from runner.forgotten import Forgotten, keyed_hash
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
 from runner.rendering import compile_messages, each_its_own
-from runner.screening import READ_PHONE, Lists, count_forgotten, find_rows, read_suppression, screen
+from runner.screening import READ_PHONE, count_forgotten, find_rows, screen
+from runner.screening_lists import Lately, Lists, read_suppression
 from runner.template import Template
+from tests.conftest import mobiles
 
 COLUMNS = ("id", "phone", "name", "consent")
 TEMPLATE = Template(
@@ -43,12 +48,18 @@ CAMPAIGN = Campaign(
     variables=(Variable(column="name"),),
 )
 CAPPED = replace(CAMPAIGN, guards=Guards(frequency_cap=FrequencyCap(messages=2, per=timedelta(days=7))))
+CAP = CAPPED.guards.caps[0]
 A, B, C = "6281230000001", "6281230000002", "6281230000003"
 
 
 def message_of(campaign, column_types):
     messages = compile_messages(campaign, [TEMPLATE] * len(campaign.messages), column_types)
     return each_its_own(campaign, messages, READ_PHONE)
+
+
+def lately(*batches, cap=CAP, since=0.0):
+    """Return what the ledger knows of one cap: who got how many messages."""
+    return [Lately(cap=cap, since=since, ledger=list(batches))]
 
 
 def screened(folder, rows, *, campaign=CAMPAIGN, lists=None, types=None, kinds=None):
@@ -140,7 +151,7 @@ def test_a_row_has_the_reason_of_the_first_gate_it_fails(tmp_path):
         ("c6", C, "Ayu", "yes"),
     ]
     (tmp_path / "never.csv").write_text(f"{A}\n")
-    lists = Lists(suppression=[tmp_path / "never.csv"], recent=[[(A, 5), (C, 2)]])
+    lists = Lists(suppression=[tmp_path / "never.csv"], lately=lately([(A, 5), (C, 2)]))
     assert verdicts(screened(tmp_path, rows, campaign=CAPPED, lists=lists)) == [
         "invalid_phone",
         "no_consent",
@@ -153,19 +164,76 @@ def test_a_row_has_the_reason_of_the_first_gate_it_fails(tmp_path):
 
 def test_the_cap_stops_whoever_has_as_many_messages_as_it_allows(tmp_path):
     rows = [("c1", A, "Ayu", "1"), ("c2", B, "Budi", "1"), ("c3", C, "Citra", "1")]
-    recent = [[(A, 1), (B, 2)], [(C, 3)]]
-    found = screened(tmp_path, rows, campaign=CAPPED, lists=Lists(recent=recent))
+    lists = Lists(lately=lately([(A, 1), (B, 2)], [(C, 3)]))
+    found = screened(tmp_path, rows, campaign=CAPPED, lists=lists)
     assert verdicts(found) == ["to_send", "frequency_cap", "frequency_cap"]
 
 
+def test_messages_of_the_ledger_and_of_elsewhere_add_up_to_a_cap(tmp_path):
+    rows = [(f"c{n}", phone, "Ayu", "1") for n, phone in enumerate((A, B, C))]
+    sends = pa.table({"phone": pa.array([int(A), int(B), int(B), int(C)]), "sent_at": [9.0, 9.0, 10.5, 11.0]})
+    pq.write_table(sends, tmp_path / "sends.parquet")
+    lists = Lists(lately=lately([(A, 1), (C, 1)], since=10.0), elsewhere=[tmp_path / "sends.parquet"])
+    found = screened(tmp_path, rows, campaign=CAPPED, lists=lists)
+    assert verdicts(found) == ["to_send", "to_send", "frequency_cap"]
+
+
+def test_each_cap_has_a_reason_of_its_own_and_the_frequency_cap_comes_first(tmp_path):
+    rows = [(f"c{n}", phone, "Ayu", "1") for n, phone in enumerate((A, B, C))]
+    guards = replace(CAPPED.guards, min_distance=timedelta(hours=24))
+    frequency, distance = guards.caps
+    lists = Lists(lately=[*lately([(A, 2)], cap=frequency), *lately([(A, 1), (B, 1)], cap=distance)])
+    found = screened(tmp_path, rows, campaign=replace(CAMPAIGN, guards=guards), lists=lists)
+    assert verdicts(found) == ["frequency_cap", "min_distance", "to_send"]
+
+
+# The control group
+
+
+def test_only_who_would_get_the_message_is_drawn_for_the_control_group(tmp_path):
+    campaign = replace(CAPPED, holdout=Holdout(parts=PARTS - 1, group="promo"))
+    lists = Lists(taken=[[B]], lately=lately([(C, 2)]))
+    rows = [
+        ("c1", A, "Ayu", "1"),
+        ("c2", A, "Ayu again", "1"),
+        ("c3", B, "Budi", "1"),
+        ("c4", C, "Citra", "1"),
+        ("c5", "12345", "Dewi", "1"),
+        ("c6", "6281230000009", None, "1"),
+    ]
+    found = screened(tmp_path, rows, campaign=campaign, lists=lists)
+    assert verdicts(found) == [
+        "holdout",
+        "duplicate_phone",
+        "already_sent",
+        "frequency_cap",
+        "invalid_phone",
+        "bad_variable",
+    ]
+    assert (found.to_send, found.already_sent, found.rejected["holdout"]) == (0, 1, 1)
+
+
+def test_the_control_group_is_the_share_that_python_draws(tmp_path):
+    holdout = Holdout(parts=200_000, group="always")
+    phones = mobiles(500)
+    rows = [(f"c{n}", phone, "Ayu", "1") for n, phone in enumerate(phones)]
+    found = screened(tmp_path, rows, campaign=replace(CAMPAIGN, holdout=holdout))
+    drawn = ["holdout" if is_held_out(holdout, phone) else "to_send" for phone in phones]
+    assert verdicts(found) == drawn
+    assert 60 < drawn.count("holdout") < 140
+
+
+def test_a_forgotten_person_of_the_control_group_is_counted(tmp_path):
+    campaign = replace(CAMPAIGN, holdout=Holdout(parts=PARTS - 1, group="promo"))
+    found = screened(tmp_path, [("c1", A, "Ayu", "1")], campaign=campaign)
+    forgotten = Forgotten(key=b"k" * 32, hashes=frozenset({keyed_hash(b"k" * 32, A)}), last=1)
+    assert count_forgotten(found.folder, forgotten) == 1
+
+
 def test_whoever_has_this_message_is_already_sent_and_not_over_the_cap(tmp_path):
-    lists = Lists(taken=[[A]], recent=[[(A, 9)]])
+    lists = Lists(taken=[[A]], lately=lately([(A, 9)]))
     found = screened(tmp_path, [("c1", A, "Ayu", "1")], campaign=CAPPED, lists=lists)
     assert (found.already_sent, found.rejected) == (1, {})
-
-
-def test_without_a_cap_recent_messages_bar_nobody(tmp_path):
-    assert verdict(tmp_path, "c1", A, "Ayu", "1", lists=Lists(recent=[[(A, 99)]])) == "to_send"
 
 
 # Rows with one phone
@@ -274,7 +342,7 @@ def test_any_table_is_judged_as_the_manual_says_and_balances(rows, taken, suppre
                 suppression=[folder / "never.csv"],
                 opted_out=[list(opted_out)],
                 taken=[list(taken)],
-                recent=[[(phone, 2) for phone in capped]],
+                lately=lately([(phone, 2) for phone in capped]),
             ),
         )
         assert verdicts(found) == expected_verdicts(rows, taken, suppressed, opted_out, capped)
@@ -559,3 +627,17 @@ def test_the_variant_of_a_phone_is_found_with_its_row(tmp_path):
     campaign = varied(a=Variable(column="name"))
     found = screened(tmp_path, [("c", A, "Ayu", "true")], campaign=campaign)
     assert find_rows(found.folder, A) == [{"row": 0, "verdict": "to_send", "detail": None, "variant": "a"}]
+
+
+def test_a_control_group_is_drawn_from_every_variant_and_moves_nobody_to_another(tmp_path):
+    campaign = varied(a=Variable(column="name"), b=Variable(column="name"))
+    rows = [("c", phone, "Ayu", "true") for phone in mobiles(400)]
+    whole = {
+        each["phone"]: each["variant"] for each in recipients(screened(tmp_path, rows, campaign=campaign))
+    }
+    holdout = Holdout(parts=500_000, group="promo")
+    found = screened(tmp_path, rows, campaign=replace(campaign, holdout=holdout))
+    kept = {each["phone"]: each["variant"] for each in recipients(found)}
+    assert kept == {phone: whole[phone] for phone in whole if not is_held_out(holdout, phone)}
+    held_out = Counter(variant for phone, variant in whole.items() if phone not in kept)
+    assert all(60 < held_out[name] < 140 for name in "ab")

@@ -264,7 +264,8 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                 today=lambda moved: _today(
                     workplace, plan, campaign, provider, moved, forgotten.count_in(tables)
                 ),
-                gate=await ledger.call(lambda led: send_gate(workplace, campaign, forgotten, opted_out, led)),
+                gate=send_gate(workplace, campaign, forgotten, opted_out),
+                caps=campaign.guards.caps if isinstance(campaign, Campaign) else (),
                 rate=workplace.sending_rate(plan.provider),
                 rehearsal=workplace.rehearsal,
             )
@@ -374,6 +375,7 @@ def _report_document(report: Report) -> dict[str, object]:
         "run": report.run,
         **_accounts(report.plan, report.counts),
         "refused_by_rule": dict(report.counts.refused_by_rule),
+        "held_out": report.counts.held_out,
         "stop": {"cause": stop.cause.value, "detail": stop.detail} if stop else None,
         "exit_code": int(report.exit_code),
     }

@@ -18,6 +18,7 @@ from runner.masking import mask_phone
 from runner.reports.wording import REASONS
 
 if TYPE_CHECKING:
+    from runner.ledger.held_out import HeldOut
     from runner.ledger.interface import DeliveryHistory, LedgerReader
     from runner.ledger.webhooks import OptOut
 
@@ -57,6 +58,7 @@ def _document(workplace: Workplace, ledger: LedgerReader, digits: str, region: s
         "opted_out": _opt_out(opted_out) if opted_out else None,
         "plans": list(_in_plans(workplace, digits)),
         "messages": [_message(history) for history in ledger.history(digits)],
+        "held_out": [_held_out(held) for held in ledger.held_out_of(digits)],
     }
 
 
@@ -83,7 +85,7 @@ def read_digits(phone: str, region: str | None) -> str:
 
 def suppressed_phones(workplace: Workplace, region: str | None) -> frozenset[str]:
     """Return the phones on the project's never-message lists, as digits."""
-    from runner.screening import read_suppression
+    from runner.screening_lists import read_suppression
 
     return read_suppression(workplace.project.suppression, region=region)
 
@@ -127,6 +129,15 @@ def _message(history: DeliveryHistory) -> dict[str, Any]:
     }
 
 
+def _held_out(held: HeldOut) -> dict[str, Any]:
+    return {
+        "campaign": held.key.campaign,
+        "occurrence": held.key.occurrence,
+        "recipient": held.recipient_id,
+        "at": _moment(held.at),
+    }
+
+
 def _opt_out(opt_out: OptOut) -> dict[str, Any]:
     return {"at": _moment(opt_out.at), "source": opt_out.source, "detail": opt_out.detail}
 
@@ -152,7 +163,11 @@ def _show(document: dict[str, Any]) -> None:
         for outcome in message["outcomes"]:
             detail = f": {outcome['detail']}" if outcome["detail"] else ""
             output.show(f"    {outcome['at']} {outcome['outcome']} by {outcome['rule']}{detail}")
-    if not document["plans"] and not document["messages"]:
+    for held in document["held_out"]:
+        output.show(
+            f"  held out of {held['campaign']} {held['occurrence']} as its control group, {held['at']}"
+        )
+    if not document["plans"] and not document["messages"] and not document["held_out"]:
         output.show("  no plan and no message knows this phone")
 
 

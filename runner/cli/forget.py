@@ -66,7 +66,7 @@ def _listed(workplace: Workplace, digits: str, region: str | None) -> list[str]:
     """Return the never-message lists that name the phone: they are in git, and a person's to change."""
     if digits not in suppressed_phones(workplace, region):
         return []
-    from runner.screening import read_suppression
+    from runner.screening_lists import read_suppression
 
     paths = workplace.project.suppression
     return [output.shown(path) for path in paths if digits in read_suppression([path], region=region)]
@@ -107,6 +107,7 @@ def _document(digits: str, done: Forgot, lists: list[str]) -> dict[str, Any]:
             "deliveries": done.deliveries,
             "events": done.events,
             "settlements": done.resolutions,
+            "held_out": done.held_out,
             "run_log_lines": done.run_log_lines,
             "log_files": done.log_files,
         },
@@ -122,6 +123,8 @@ def _show(document: dict[str, Any]) -> None:
     erased = document["erased"]
     output.show(f"{document['phone']} is forgotten{'' if document['new'] else ' (and was before)'}")
     kept = ", ".join(f"{erased[name]} {name}" for name in ("deliveries", "events", "settlements"))
+    if erased["held_out"]:
+        kept += f", {erased['held_out']} places in control groups"
     output.show(f"  erased in the ledger: {kept}; they still count")
     output.show(
         f"  erased in files: {erased['log_files']} log files, {erased['run_log_lines']} run log lines"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from runner.forgotten import ASKED_EVERY, Forgotten
 
 if TYPE_CHECKING:
     from runner.halting import Halt
-    from runner.ledger.interface import Ledger, LedgerReader
+    from runner.ledger.interface import Ledger
     from runner.ledger.journal import LedgerThread
     from runner.opting_out import OptedOut
 
@@ -85,18 +84,17 @@ def send_gate(
     campaign: Campaign | RunnerError,
     forgotten: ForgottenGate,
     opted_out: OptedOut,
-    ledger: LedgerReader,
 ) -> Callable[[Delivery], str | None]:
-    """Return the gate at send time: who was forgotten, opted out, got on a list, or to the cap since.
+    """Return the gate at send time: who was forgotten, opted out, or got on a list since.
 
+    Caps over all campaigns are not judged here, but by the ledger (`runner.capping`).
     A campaign that cannot be loaded any more is refused before anybody comes to the gate.
     """
     if isinstance(campaign, RunnerError):
         return lambda _: None
-    from runner.screening import read_suppression
+    from runner.screening_lists import read_suppression
 
     suppressed = read_suppression(workplace.project.suppression, region=campaign.recipient.region)
-    capped = _capped(campaign, ledger)
 
     def barred(delivery: Delivery) -> str | None:
         phone = delivery.key.phone
@@ -104,17 +102,6 @@ def send_gate(
             return FORGOTTEN
         if phone in suppressed:
             return "suppressed"
-        if phone in opted_out:
-            return "opted_out"
-        return "frequency_cap" if phone in capped else None
+        return "opted_out" if phone in opted_out else None
 
     return barred
-
-
-def _capped(campaign: Campaign, ledger: LedgerReader) -> frozenset[str]:
-    """Return the phones that have had as many messages as the campaign's frequency cap allows."""
-    cap = campaign.guards.frequency_cap
-    if cap is None:
-        return frozenset()
-    recent = ledger.recent(time.time() - cap.per.total_seconds())
-    return frozenset(phone for batch in recent for phone, messages in batch if messages >= cap.messages)

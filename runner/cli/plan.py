@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from runner.plan import Plan
 from runner.work_folder import work_folder
 
 if TYPE_CHECKING:
+    from runner.history import History
     from runner.segments.interface import Remote
 
 
@@ -114,6 +116,8 @@ def plan_campaign(
                 git=git_state(workplace.project.root),
                 versions=versions(),
                 suppression=workplace.project.suppression,
+                timezone=workplace.project.timezone,
+                history=_history(workplace, campaign, now),
                 forgotten=forgotten_people(ledger),
                 parameters=parameters,
                 occurrence_at=given.occurrence_at,
@@ -126,6 +130,28 @@ def plan_campaign(
     if out is None:
         _retire_older(target, plan)
     return plan, target
+
+
+def _history(workplace: Workplace, campaign: Campaign, now: datetime) -> list[History]:
+    """Return the queries of runner.yml for sends made elsewhere, ready to be run."""
+    from runner.history import History
+    from runner.segments import segment_source
+
+    remote = replace(_remote(workplace, campaign, now), phone="phone")
+    return [
+        History(
+            name=f"history[{index}] of runner.yml",
+            fetch=partial(
+                segment_source(entry.segment.source),
+                entry.segment,
+                project=workplace.project,
+                remote=remote,
+            ),
+            region=entry.region or campaign.recipient.region,
+            style=entry.phone_style,
+        )
+        for index, entry in enumerate(workplace.project.history)
+    ]
 
 
 def _remote(workplace: Workplace, campaign: Campaign, now: datetime) -> Remote:

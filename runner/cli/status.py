@@ -78,11 +78,15 @@ def _show(occurrences: Sequence[OccurrenceSummary], campaign: str | None) -> Non
     told = _RECEIPTS if any(occurrence.total.receipts for occurrence in occurrences) else ()
     for name in told:
         table.add_column(name, justify="right")
+    has_group = any(occurrence.total.held_out for occurrence in occurrences)
+    if has_group:
+        table.add_column("held out", justify="right")
     table.add_column("last run")
     for occurrence in occurrences:
         counts = _accounts(occurrence)
         cells = [wording.number(counts[key]) for key in _COUNTED]
         cells += [wording.number(_receipts(occurrence.total)[status]) for status in told]
+        cells += [wording.number(occurrence.total.held_out)] if has_group else []
         table.add_row(occurrence.campaign, occurrence.occurrence, *cells, _last_run(occurrence))
     output.show_rich(table)
     if any(occurrence.variants for occurrence in occurrences):
@@ -169,6 +173,7 @@ def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:
         "refused_by_rule": dict(occurrence.counts.refused_by_rule),
         "all_plans": {"accepted": total.accepted, "refused": total.refused, "unknown": total.unknown},
         "receipts": _receipts(total),
+        "held_out": total.held_out,
         "variants": _variants(occurrence),
         "finished_at": _moment(occurrence.plan.finished_at),
         "last_run": _run_document(occurrence.last_run),

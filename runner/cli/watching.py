@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import output
+from runner.control_group import HOLDOUT
 from runner.errors import ExitCode, RunnerError
 from runner.logs.run_log import RunLog, open_run_log
 from runner.masking import harmless, mask_phone
@@ -177,7 +178,9 @@ class ApplyWatcher:
             "to the sandbox" if self._workplace.rehearsal else f"from {plan.sender} through {plan.provider}"
         )
         before = f" ({wording.number(tally.known)} have their account already)" if tally.known else ""
-        return f"{plan.campaign}: send {wording.number(tally.remaining)} messages {where}{before}."
+        held_out = plan.rejected.get(HOLDOUT, 0)
+        group = f" {wording.number(held_out)} people are held out as the control group." if held_out else ""
+        return f"{plan.campaign}: send {wording.number(tally.remaining)} messages {where}{before}.{group}"
 
     def _write(self, action: str, **keys: Any) -> None:  # noqa: ANN401 - JSON values
         if self._log is not None:
@@ -234,6 +237,8 @@ def _counts(tally: Tally) -> str:
 def _accounts(report: Report) -> list[str]:
     counts, plan = report.counts, report.plan
     lines = [f"{plan.campaign}: {notices.run_balance(plan, counts)}"]
+    if counts.held_out:
+        lines.append(f"  held out as the control group: {wording.number(counts.held_out)}")
     lines += [f"  refused by {rule}: {count}" for rule, count in sorted(counts.refused_by_rule.items())]
     if report.stop is not None and report.remaining:
         lines.append(f"  stopped: {report.stop.detail}; the next `runner apply` goes on")

@@ -135,6 +135,11 @@ def _check_campaign(campaign: Campaign, project: Project) -> None:
             f"{campaign.name}: its segment reads files of this machine, and the container has none",
             hint="use the source treasure_data or audience_studio",
         )
+    if campaign.guards.caps and any(entry.segment.source == "duckdb" for entry in project.history):
+        raise UsageError(
+            f"{campaign.name} has a cap, and the `history` of runner.yml reads files of this machine",
+            hint="use the source treasure_data for sends made elsewhere",
+        )
     if campaign.guards.max_recipients is None:
         raise UsageError(
             f"{campaign.name} has no guards.max_recipients, and nobody watches a workflow send",
@@ -254,6 +259,7 @@ def _project_files(campaign: Campaign, project: Project) -> list[str]:
     paths = [PROJECT_FILE, str(campaign.path)]
     if query is not None:
         paths.append(str(PurePosixPath(campaign.path.parent / query)))
+    paths += [str(entry.segment.query_file) for entry in project.history if entry.segment.query_file]
     return list(dict.fromkeys([*paths, *sorted(private_files(project))]))
 
 

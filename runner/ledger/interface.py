@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from runner.audit_chain import Entry, Head
+from runner.campaign import Cap
 from runner.delivery import State
 from runner.errors import ExitCode, LedgerError, Refusal
 from runner.ledger.firings import FiringReader, FiringRows
+from runner.ledger.held_out import HeldOutReader, HeldOutRows
 from runner.ledger.records import (
     Counts,
     DeliveryHistory,
@@ -112,7 +114,7 @@ def campaign_lock_name(campaign: str) -> str:
 SERVE_LOCK = "serve"
 
 
-class LedgerReader(OptOutReader, WebhookReader, FiringReader, Protocol):
+class LedgerReader(OptOutReader, WebhookReader, FiringReader, HeldOutReader, Protocol):
     """What can be asked of a ledger; asking changes nothing."""
 
     def close(self) -> None:
@@ -137,10 +139,19 @@ class LedgerReader(OptOutReader, WebhookReader, FiringReader, Protocol):
         ...
 
     def recent(self, since: float) -> Iterator[list[tuple[str, int]]]:
-        """Yield, in batches of at most 10,000, phones and how many messages they may have got since then.
+        """Yield, in batches of at most 10,000, phones and how many messages they may have got after then.
 
         All campaigns count, and so do unknown deliveries and those in flight. Take it to its end before
         writing.
+        """
+        ...
+
+    def capped(
+        self, campaign: str, occurrence: str, phones: Sequence[str], caps: Sequence[Cap], now: float
+    ) -> dict[str, str]:
+        """Return which of the phones have reached a cap by other occurrences, each with that cap's rule.
+
+        What counts is what `recent` counts.
         """
         ...
 
@@ -263,7 +274,7 @@ class PaceRows(Protocol):
         ...
 
 
-class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, FiringRows, Protocol):
+class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, FiringRows, HeldOutRows, Protocol):
     """A ledger open for writing; each method is one durable transaction."""
 
     def register_plan(
@@ -295,13 +306,21 @@ class Ledger(LedgerReader, Locks, PaceRows, WebhookRows, FiringRows, Protocol):
         ...
 
     def commit(
-        self, token: LockToken, intents: Sequence[Intent], outcomes: Sequence[Settlement], now: float
-    ) -> list[bool]:
+        self,
+        token: LockToken,
+        intents: Sequence[Intent],
+        outcomes: Sequence[Settlement],
+        now: float,
+        *,
+        caps: Sequence[Cap] = (),
+    ) -> list[bool | str]:
         """Record outcomes, then intents, durably and all or nothing; LockLost if the lock was taken over.
 
         CampaignStopped when a stop stands for what is intended: then the outcomes are recorded alone.
         For each intent: True when it is recorded, and may be sent; False when its delivery has an account
-        already (anything but `retry`), and must not be. An outcome without an intent of its run is an error.
+        already (anything but `retry`), and must not be; the rule of a cap when its person has reached that
+        by now: it is recorded as refused by it, and must not be sent. Two runs that keep a cap never both
+        send to a person who may get one message. An outcome without an intent of its run is an error.
         """
         ...
 

@@ -8,12 +8,13 @@ durable before its first byte.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from runner.campaign import Cap
 from runner.delivery import Answer, Delivery
 from runner.ledger import open_ledger
 from runner.ledger.interface import CampaignStopped, Intent, Ledger, LockToken, Settlement
@@ -70,7 +71,7 @@ class _Group:
     def __init__(self) -> None:
         self.intents: list[Intent] = []
         self.outcomes: list[Settlement] = []
-        self.recorded: list[bool] = []
+        self.recorded: list[bool | str] = []
         self.stopped: CampaignStopped | None = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -78,16 +79,27 @@ class _Group:
 class GroupCommit:
     """The journal of one run: whoever waits for an intent or outcome goes on once it is on disk."""
 
-    def __init__(self, thread: LedgerThread, token: LockToken, run: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        thread: LedgerThread,
+        token: LockToken,
+        run: int,
+        now: Callable[[], float],
+        caps: Sequence[Cap] = (),
+    ) -> None:
         self._thread = thread
+        self._caps = caps
         self._token = token
         self._run = run
         self._now = now
         self._gathering: _Group | None = None
         self._committing: asyncio.Task[None] | None = None
 
-    async def intend(self, delivery: Delivery) -> bool:
-        """Record the intent to send; False when the delivery has an account already. CampaignStopped."""
+    async def intend(self, delivery: Delivery) -> bool | str:
+        """Record the intent to send; False when the delivery has an account already. CampaignStopped.
+
+        The rule of a cap when the person has reached it: then the delivery is refused by it.
+        """
         group = self._group()
         place = len(group.intents)
         key, recipient = delivery.key, delivery.recipient_id
@@ -123,7 +135,7 @@ class GroupCommit:
         now = self._now()
         try:
             group.recorded = await self._thread.call(
-                lambda ledger: ledger.commit(self._token, group.intents, group.outcomes, now)
+                lambda ledger: ledger.commit(self._token, group.intents, group.outcomes, now, caps=self._caps)
             )
         except CampaignStopped as stopped:
             # The outcomes are on disk; only who wanted to begin something has to hear of it.

@@ -94,6 +94,7 @@ class Counts:
     """How many deliveries stand where; `refused_by_rule` splits `refused` by the rule that decided.
 
     `receipts` counts each delivery that has a receipt once, at the furthest status the provider told.
+    `held_out` are no deliveries: the control group.
     """
 
     accepted: int = 0
@@ -103,6 +104,7 @@ class Counts:
     in_flight: int = 0
     refused_by_rule: Mapping[str, int] = field(default_factory=dict)
     receipts: Mapping[str, int] = field(default_factory=dict)
+    held_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +231,7 @@ class Erased:
     deliveries: int
     events: int
     resolutions: int
+    held_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

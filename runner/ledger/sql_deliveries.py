@@ -13,11 +13,13 @@ from itertools import groupby
 from operator import attrgetter
 
 from runner import quick_json
+from runner.campaign import Cap
 from runner.delivery import Answer, DeliveryKey, Outcome, State
 from runner.errors import LedgerError, UsageError
 from runner.ledger import sql_rows as rows
 from runner.ledger.interface import CampaignStopped, Intent, LockToken, Settlement, StopRecord, lock_name
 from runner.ledger.sql_audit import Audit
+from runner.ledger.sql_caps import Caps
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_opt_outs import OptOuts
 from runner.ledger.sql_reading import Reading
@@ -61,9 +63,10 @@ class Deliveries:
     """The deliveries of a SQL ledger, as runs and persons change them."""
 
     def __init__(
-        self, store: Store, locks: SqlLocks, reading: Reading, opt_outs: OptOuts, stops: Stops
+        self, store: Store, locks: SqlLocks, reading: Reading, opt_outs: OptOuts, stops: Stops, caps: Caps
     ) -> None:
         self._store = store
+        self._caps = caps
         self._opt_outs = opt_outs
         self._locks = locks
         self._reading = reading
@@ -72,11 +75,17 @@ class Deliveries:
         self._scopes: dict[int, _Scope] = {}
 
     def commit(
-        self, token: LockToken, intents: Sequence[Intent], outcomes: Sequence[Settlement], now: float
-    ) -> list[bool]:
+        self,
+        token: LockToken,
+        intents: Sequence[Intent],
+        outcomes: Sequence[Settlement],
+        now: float,
+        *,
+        caps: Sequence[Cap] = (),
+    ) -> list[bool | str]:
         """Record outcomes, then intents, durably and all or nothing; see Ledger."""
         changes: Changes = Counter()
-        recorded: list[bool] = []
+        recorded: list[bool | str] = []
         with self._store.transaction():
             self._locks.check_held(token)
             settled = [(self._scope(run), list(some)) for run, some in groupby(outcomes, _of_run)]
@@ -86,7 +95,7 @@ class Deliveries:
                 self._settle(scope, answered, now, changes)
             stop = self._stop_of([scope for scope, _ in intended])
             for scope, wanted in intended if stop is None else ():
-                recorded += self._intend(scope, wanted, now, changes)
+                recorded += self._intend(scope, wanted, now, changes, caps)
             self.count(changes)
         if stop is not None:
             raise CampaignStopped(stop)
@@ -190,14 +199,19 @@ class Deliveries:
             )
         self._store.run("add_outcomes", listed)
 
-    def _intend(self, scope: _Scope, intents: Sequence[Intent], now: float, changes: Changes) -> list[bool]:
-        """Record intents; tell for each whether it was: only one for a phone, if nothing is in its way."""
+    def _intend(
+        self, scope: _Scope, intents: Sequence[Intent], now: float, changes: Changes, caps: Sequence[Cap]
+    ) -> list[bool | str]:
+        """Record intents; tell for each whether it was: only one for a phone, if nothing is in its way.
+
+        One whose person has reached a cap meanwhile is refused by it in the same stroke.
+        """
         _check_scope(scope, intents)
         entries: list[_Entry] = [(each.key.phone, each.recipient_id, each.variant) for each in intents]
         standing = self._standing(scope, entries)
         new: list[_Entry] = []
         again: list[_Entry] = []
-        recorded = []
+        recorded: list[bool | str] = []
         seen: set[str] = set()
         for entry in entries:
             phone = entry[0]
@@ -207,20 +221,47 @@ class Deliveries:
             recorded.append(may_be_sent)
             if may_be_sent:
                 (new if before is None else again).append(entry)
-        written = {
-            "occurrence_id": scope.occurrence_id,
-            "plan_id": scope.plan_id,
-            "run": scope.run,
-            "now": now,
-        }
-        if new:
-            self._store.run("add_deliveries", {**written, "intents": _listed(new)})
-        if again:
-            self._store.run("retry_deliveries", {**written, "intents": _listed(again)})
-            _count_again(scope, [(standing[phone], variant or "") for phone, _, variant in again], changes)
+        self._write_intents(scope, new, again, now)
+        _count_again(scope, [(standing[phone], variant or "") for phone, _, variant in again], changes)
         for variant, number in Counter(entry[2] or "" for entry in (*new, *again)).items():
             changes[scope.plan_id, State.INTENT.value, "", variant] += number
-        return recorded
+        return self._refuse_capped(scope, intents, recorded, caps, now, changes) if caps else recorded
+
+    def _write_intents(
+        self, scope: _Scope, new: Sequence[_Entry], again: Sequence[_Entry], now: float
+    ) -> None:
+        run = {"occurrence_id": scope.occurrence_id, "plan_id": scope.plan_id, "run": scope.run, "now": now}
+        if new:
+            self._store.run("add_deliveries", {**run, "intents": _listed(new)})
+        if again:
+            self._store.run("retry_deliveries", {**run, "intents": _listed(again)})
+
+    def _refuse_capped(
+        self,
+        scope: _Scope,
+        intents: Sequence[Intent],
+        recorded: Sequence[bool | str],
+        caps: Sequence[Cap],
+        now: float,
+        changes: Changes,
+    ) -> list[bool | str]:
+        """Settle the recorded intents of whoever has reached a cap; return what is said of each intent."""
+        phones = [each.key.phone for each, is_new in zip(intents, recorded, strict=True) if is_new]
+        reached = self._caps.held(scope.occurrence_id, phones, caps, now)
+        if not reached:
+            return [*recorded]
+        refused = [
+            Settlement(
+                key=each.key, run=scope.run, answer=_refused_by(reached[each.key.phone]), variant=each.variant
+            )
+            for each, is_new in zip(intents, recorded, strict=True)
+            if is_new and each.key.phone in reached
+        ]
+        self._settle(scope, refused, now, changes)
+        return [
+            is_new and reached.get(each.key.phone, True)
+            for each, is_new in zip(intents, recorded, strict=True)
+        ]
 
     def _stop_of(self, scopes: Sequence[_Scope]) -> StopRecord | None:
         """Return a stop that stands for any of `scopes`; it is looked up once a group, not once a message."""
@@ -248,6 +289,10 @@ class Deliveries:
                 occurrence=occurrence,
             )
         return self._scopes[run]
+
+
+def _refused_by(rule: str) -> Answer:
+    return Answer(outcome=Outcome.REFUSED, rule=rule)
 
 
 def _is_opted_out(answer: Answer) -> bool:

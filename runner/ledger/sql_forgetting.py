@@ -67,10 +67,11 @@ class Forgetting:
             events = self._store.changed("erase_events", person)
             resolutions = self._store.changed("erase_resolutions", person)
             deliveries = self._store.changed("erase_deliveries", person)
+            held_out = self._store.changed("erase_held_out", person)
             self._store.run("erase_webhooks", person)
             self._store.run("erase_opt_outs", person)
-            erased = Erased(deliveries=deliveries, events=events, resolutions=resolutions)
-            if deliveries or resolutions:
+            erased = Erased(deliveries=deliveries, events=events, resolutions=resolutions, held_out=held_out)
+            if deliveries or resolutions or held_out:
                 details = {**asdict(erased), "host": by.host}
                 self._audit.append("erased", at=now, actor=by.owner, details=details)
         return erased

@@ -14,9 +14,11 @@ from runner.errors import LedgerError
 from runner.ledger import sql_rows as rows
 from runner.ledger.interface import Counts, Holder, LockToken, PlanRecord, RunRecord
 from runner.ledger.sql_audit import Audit
+from runner.ledger.sql_caps import Caps
 from runner.ledger.sql_deliveries import Deliveries
 from runner.ledger.sql_firings import Firings
 from runner.ledger.sql_forgetting import Forgetting
+from runner.ledger.sql_held_out import ControlGroups
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.sql_logs import LogBatches
 from runner.ledger.sql_notices import Notices
@@ -42,8 +44,10 @@ class SqlLedger:
         reading = Reading(store, locks)
         self._opt_outs = opt_outs = OptOuts(store)
         stops = Stops(store)
-        deliveries = Deliveries(store, locks, reading, opt_outs, stops)
-        logs, paces = LogBatches(store), SenderPaces(store)
+        caps = Caps(store, reading)
+        self.capped = caps.capped
+        deliveries = Deliveries(store, locks, reading, opt_outs, stops, caps)
+        self._add_control_groups(ControlGroups(store, locks, deliveries))
         self._audit = Audit(store)
         self.close = store.close
 
@@ -65,6 +69,23 @@ class SqlLedger:
 
         self.last_outcome = reading.last_outcome
 
+        self.commit = deliveries.commit
+        self.settle_interrupted = deliveries.settle_interrupted
+        self.resolve = deliveries.resolve
+        self.record_receipts = Receipts(store, deliveries, opt_outs).record_receipts
+        self._add_logs(LogBatches(store))
+        self._add_shared(locks, SenderPaces(store))
+        self._add_stops(stops)
+        self._add_planned(store, locks)
+        self._answer_for(Forgetting(store, locks))
+        self._add_webhooks(reading)
+
+    def _add_logs(self, logs: LogBatches) -> None:
+        self.cut_log = logs.cut_log
+        self.mark_logged = logs.mark_logged
+
+    def _add_shared(self, locks: SqlLocks, paces: SenderPaces) -> None:
+        """Add what running processes share: who applies what, and how fast a sender sends."""
         self.acquire = locks.acquire
         self.heartbeat = locks.heartbeat
         self.release = locks.release
@@ -73,15 +94,11 @@ class SqlLedger:
         self.delay_sender = paces.delay_sender
         self.hold_sender = paces.hold_sender
 
-        self.commit = deliveries.commit
-        self.settle_interrupted = deliveries.settle_interrupted
-        self.resolve = deliveries.resolve
-        self.record_receipts = Receipts(store, deliveries, opt_outs).record_receipts
-        self.cut_log, self.mark_logged = logs.cut_log, logs.mark_logged
-        self._add_stops(stops)
-        self._add_planned(store, locks)
-        self._answer_for(Forgetting(store, locks))
-        self._add_webhooks(reading)
+    def _add_control_groups(self, groups: ControlGroups) -> None:
+        self.held_out = groups.held_out
+        self.held_out_of = groups.held_out_of
+        self.hold_out = groups.hold_out
+        self.cut_held_out = groups.cut_held_out
 
     def _add_stops(self, stops: Stops) -> None:
         self.standing_stop = stops.standing_stop

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from runner.control_group import HELD_OUT
 from runner.delivery import Answer, DeliveryKey, ReceiptStatus, State
 from runner.ledger.interface import (
     Counts,
@@ -69,6 +70,7 @@ def counts(tallies: Sequence[Row]) -> Counts:
         in_flight=by_state[State.INTENT.value],
         refused_by_rule={rule: count for state, rule, count in tallies if state == refused and count},
         receipts={status: by_state[status] for status in statuses if by_state[status]},
+        held_out=by_state[HELD_OUT],
     )
 
 

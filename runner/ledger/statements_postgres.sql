@@ -26,11 +26,30 @@ LOCK TABLE audit IN EXCLUSIVE MODE
 
 -- name: wipe
 -- Remove what is left of erased rows.
-VACUUM deliveries, events, resolutions
+VACUUM deliveries, events, resolutions, held_out
 
 -- name: lock_the_stops
 -- Wait for all who have asked for stops and are about to record intents; whoever asks later waits for us.
 LOCK TABLE stops IN ACCESS EXCLUSIVE MODE
+
+-- name: hold_phones
+-- Let nobody else who keeps a cap send to these phones (a JSON list) until the transaction ends. In one order for all:
+-- no two wait for each other.
+SELECT pg_advisory_xact_lock(number) FROM (
+    SELECT DISTINCT hashtextextended(value, 0) AS number
+    FROM json_array_elements_text(CAST(:phones AS json)) AS each (value) ORDER BY number
+) AS ordered
+
+-- name: sent_lately
+-- Count what each of some phones (a JSON list) may have got after a moment in some occurrences (another).
+SELECT known.phone, count(*)
+FROM json_array_elements_text(CAST(:phones AS json)) AS wanted (value)
+CROSS JOIN json_array_elements_text(CAST(:occurrences AS json)) AS lately (value)
+CROSS JOIN LATERAL (
+    SELECT phone, intent_at, state FROM deliveries
+    WHERE occurrence_id = CAST(lately.value AS bigint) AND phone = wanted.value LIMIT 1
+) AS known
+WHERE intent_at > :since AND state IN ('intent', 'accepted', 'unknown') GROUP BY known.phone
 
 -- name: pace
 -- Find a sender's pace, the time by which it goes, read once the row is ours, and when the transaction was asked for.
@@ -133,6 +152,13 @@ INSERT INTO tallies (plan_id, state, rule, variant, deliveries)
 SELECT CAST(value ->> 0 AS bigint), value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS bigint)
 FROM json_array_elements(CAST(:changes AS json)) AS each (value)
 ON CONFLICT (plan_id, state, rule, variant) DO UPDATE SET deliveries = tallies.deliveries + excluded.deliveries
+
+-- name: add_held_out
+-- Record who is held out, unless they are; :people is a JSON list of [phone, recipient].
+INSERT INTO held_out (occurrence_id, phone, recipient_id, plan_id, run_id, at)
+SELECT :occurrence_id, value ->> 0, value ->> 1, :plan_id, :run, :now
+FROM json_array_elements(CAST(:people AS json)) WITH ORDINALITY AS each (value, place) ORDER BY place
+ON CONFLICT (occurrence_id, phone) DO NOTHING
 
 -- name: states
 -- Find where the deliveries to some phones (a JSON list) stand.

@@ -137,7 +137,16 @@ WHERE occurrence_id = :occurrence_id AND state <> 'retry'
 -- name: recent
 -- Count what each phone may have got since a moment; what was refused did not reach anyone.
 SELECT phone, count(*) FROM deliveries
-WHERE intent_at >= :since AND state IN ('intent', 'accepted', 'unknown') GROUP BY phone
+WHERE intent_at > :since AND state IN ('intent', 'accepted', 'unknown') GROUP BY phone
+
+-- name: latest_run
+-- Find the number of the latest run of all; 0 before the first.
+SELECT coalesce(max(id), 0) FROM runs
+
+-- name: occurrences_since
+-- List the occurrences of which any run lasted till a moment; one without an end may have lasted for 30 days.
+SELECT DISTINCT plans.occurrence_id FROM runs JOIN plans ON plans.id = runs.plan_id
+WHERE coalesce(ended_at, started_at + 2592000) >= :since
 
 -- name: unknowns
 -- Show the first unknown deliveries of an occurrence, oldest first.
@@ -204,6 +213,30 @@ FROM (
     FROM events WHERE run_id = :run AND number > :after_event
 ) AS parted
 GROUP BY part
+
+-- name: cut_held_out
+-- Put whom a run held out after the last cut into batches, numbered on.
+INSERT INTO log_batches (target, run_id, number, first_event, last_event, event_count, cut_at)
+SELECT :target, :run, :after_number + part + 1, min(number), max(number), count(*), :now
+FROM (
+    SELECT number, (row_number() OVER (ORDER BY number) - 1) / :size AS part
+    FROM held_out WHERE run_id = :run AND number > :after
+) AS parted
+GROUP BY part
+
+-- name: held_out_between
+-- List whom a run held out between two numbers, both included.
+SELECT held_out.number, campaign, occurrence, phone, recipient_id, plans.digest, run_id, at FROM held_out
+JOIN occurrences ON occurrences.id = held_out.occurrence_id
+JOIN plans ON plans.id = held_out.plan_id
+WHERE run_id = :run AND held_out.number BETWEEN :first AND :last ORDER BY held_out.number
+
+-- name: held_out_of
+-- List the occurrences that a phone was held out of: one look-up in each.
+SELECT held_out.number, campaign, occurrence, phone, recipient_id, plans.digest, run_id, at FROM held_out
+JOIN occurrences ON occurrences.id = held_out.occurrence_id
+JOIN plans ON plans.id = held_out.plan_id
+WHERE held_out.occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone ORDER BY held_out.number
 
 -- name: mark_logged
 -- Note when a batch was where it belongs.
@@ -331,6 +364,11 @@ WHERE delivery_id IN (
 -- name: erase_deliveries
 -- Erase whom a phone's deliveries were for. In its place is a number below zero, which is nobody's.
 UPDATE deliveries SET phone = '-' || id, recipient_id = '', message_id = NULL, detail = NULL
+WHERE occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
+
+-- name: erase_held_out
+-- Erase who was held out, as above.
+UPDATE held_out SET phone = '-' || number, recipient_id = ''
 WHERE occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
 
 -- name: erase_resolutions

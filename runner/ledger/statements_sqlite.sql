@@ -26,6 +26,17 @@ VACUUM
 -- Let no intent be recorded until the transaction ends; it holds the whole file already.
 SELECT 1
 
+-- name: hold_phones
+-- Let nobody else count what phones got until the transaction ends; it holds the whole file already.
+SELECT 1
+
+-- name: sent_lately
+-- Count what each of some phones (a JSON list) may have got after a moment in some occurrences (another).
+SELECT phone, count(*) FROM json_each(:phones) AS wanted
+CROSS JOIN json_each(:occurrences) AS lately
+CROSS JOIN deliveries ON occurrence_id = lately.value AND phone = wanted.value
+WHERE intent_at > :since AND state IN ('intent', 'accepted', 'unknown') GROUP BY phone
+
 -- name: pace
 -- Find a sender's pace, the time by which it goes, and when it was asked for: both the caller's.
 SELECT tat, seen_at, widest, widest_until, :now, :now FROM senders WHERE sender = :sender
@@ -106,6 +117,12 @@ FROM json_each(:receipts) CROSS JOIN deliveries ON deliveries.id = value ->> 0
 INSERT INTO tallies (plan_id, state, rule, variant, deliveries)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(:changes) WHERE true
 ON CONFLICT (plan_id, state, rule, variant) DO UPDATE SET deliveries = tallies.deliveries + excluded.deliveries
+
+-- name: add_held_out
+-- Record who is held out, unless they are; :people is a JSON list of [phone, recipient].
+INSERT INTO held_out (occurrence_id, phone, recipient_id, plan_id, run_id, at)
+SELECT :occurrence_id, value ->> 0, value ->> 1, :plan_id, :run, :now FROM json_each(:people) WHERE true
+ON CONFLICT (occurrence_id, phone) DO NOTHING
 
 -- name: states
 -- Find where the deliveries to some phones (a JSON list) stand.

@@ -34,7 +34,8 @@ def file_name(batch: Batch, suffix: str) -> str:
     run = batch.run
     occurrence = run.occurrence.replace(":", "")
     ledger = run.ledger[:_LEDGER_DIGITS]
-    return f"{run.campaign}-{occurrence}-{ledger}-run{run.run:03d}-{batch.number:03d}.{suffix}"
+    part = "control-" if batch.of_control_group else ""
+    return f"{run.campaign}-{occurrence}-{ledger}-run{run.run:03d}-{part}{batch.number:03d}.{suffix}"
 
 
 def write_whole(target: Path, write: Callable[[IO[bytes]], None]) -> None:

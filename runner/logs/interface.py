@@ -54,6 +54,23 @@ class Happening(Protocol):
     def variant(self) -> str | None: ...  # noqa: D102
 
 
+class Withheld(Protocol):
+    """A person of a control group, as the ledger keeps them: numbered apart from events."""
+
+    @property
+    def number(self) -> int: ...  # noqa: D102 - the class says it all
+    @property
+    def key(self) -> DeliveryKey: ...  # noqa: D102
+    @property
+    def recipient_id(self) -> str: ...  # noqa: D102
+    @property
+    def plan(self) -> str: ...  # noqa: D102
+    @property
+    def run(self) -> int: ...  # noqa: D102
+    @property
+    def at(self) -> float: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRun:
     """What all rows of a run share. `ledger` is its identity, `details` what it keeps of the plan."""
@@ -67,11 +84,15 @@ class LoggedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows that are pushed together. A batch that was cut once has the same number and rows for ever."""
+    """Rows that are pushed together. A batch that was cut once has the same number and rows for ever.
+
+    The batches `of_control_group` are numbered apart from those of events.
+    """
 
     run: LoggedRun
     number: int
     rows: Sequence[Row]
+    of_control_group: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

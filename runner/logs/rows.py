@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from runner.control_group import HELD_OUT, HOLDOUT
 from runner.delivery import is_forgotten
-from runner.logs.interface import Happening, LoggedRun, Row
+from runner.logs.interface import Happening, LoggedRun, Row, Withheld
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,31 @@ def rows_of(run: LoggedRun, happenings: Iterable[Happening]) -> list[Row]:
 
 def _of_plan(details: Mapping[str, Any]) -> Row:
     return (*(_text(details.get(name)) for name in _DETAILS), _context(details))
+
+
+def rows_of_held_out(run: LoggedRun, people: Iterable[Withheld]) -> list[Row]:
+    """Return a row for each person of a control group, in their order.
+
+    They are no events: their number is 0, so that whatever became of a delivery comes after it. None of them
+    has a variant: they are compared with those who got any.
+    """
+    of_plan = _of_plan(run.details)
+    return [(*_of_held_out(run, person), *of_plan, None) for person in people]
+
+
+def held_out_id(ledger: str, number: int) -> str:
+    """Return the `event_id` of a person of a control group."""
+    return f"{ledger}-h{number}"
+
+
+def _of_held_out(run: LoggedRun, held: Withheld) -> Row:
+    is_nobody = is_forgotten(held.key.phone)
+    person: Row = (None, None) if is_nobody else (held.recipient_id, held.key.phone)
+    at = float(held.at)
+    before = (math.floor(at), held_out_id(run.ledger, held.number), 0, run.ledger)
+    evidence = (None, None, None, None)
+    names = (run.campaign, run.occurrence, held.plan, held.run)
+    return (*before, *names, *person, HELD_OUT, HOLDOUT, 0, *evidence, at, at)
 
 
 def _of_event(run: LoggedRun, event: Happening) -> Row:

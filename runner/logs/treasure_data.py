@@ -162,5 +162,7 @@ def packed_parts(rows: Sequence[Row], limit: int = PART_BYTES) -> Iterator[bytes
 def import_id(batch: Batch, target: str, part: int) -> str:
     """Return the id of one import, 32 hex digits: Treasure Data takes hex only (§2.3)."""
     run = batch.run
-    words = (run.ledger, target, str(run.run), str(batch.number), str(part))
+    words: tuple[str, ...] = (run.ledger, target, str(run.run), str(batch.number), str(part))
+    if batch.of_control_group:
+        words = (*words, "control group")
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]

@@ -19,10 +19,12 @@ REASONS = {
     "suppressed": "on a never-message list",
     "opted_out": "asked not to be messaged",
     "frequency_cap": "has had enough messages lately",
+    "min_distance": "had a message too short a while ago",
     "bad_timezone": "the time zone in the row is none",
     "no_window": "no hour lies in the window in every time zone of the number",
     "duplicate_phone": "the same phone as an earlier row",
     "bad_variable": "a value of the message is missing or not allowed",
+    "holdout": "held out: in the control group",
 }
 
 

@@ -81,6 +81,7 @@ def test_nothing_of_a_forgotten_person_is_left_on_disk_and_all_counts_stay(proje
         "deliveries": 1,
         "events": 1,
         "settlements": 0,
+        "held_out": 0,
         "run_log_lines": 1,
         "log_files": 2,
     }

@@ -233,6 +233,20 @@ def test_the_readme_says_what_a_task_of_a_day_cannot_do_and_who_sees_the_lists(e
     assert "never to be messaged" not in export(runner_yml=without)["README.md"]
 
 
+def test_queries_for_sends_made_elsewhere_go_along(export, project):
+    project.write("sql/sms.sql", "SELECT phone, sent_at FROM sms\n")
+    history = "history: [{source: treasure_data, database: crm, query_file: sql/sms.sql}]\n"
+    assert export(runner_yml=RUNNER_YML + history)["sql/sms.sql"] == "SELECT phone, sent_at FROM sms\n"
+
+
+def test_sends_made_elsewhere_in_files_of_this_machine_are_refused_where_a_cap_needs_them(export, refused):
+    runner_yml = RUNNER_YML + "history: [{source: duckdb, query: SELECT 1}]\n"
+    assert export(runner_yml=runner_yml)
+    capped = VIP.replace("guards: {", "guards: {min_distance: 24h, ")
+    assert capped != VIP
+    assert "has a cap, and the `history` of runner.yml reads files" in refused(capped, runner_yml=runner_yml)
+
+
 def test_a_project_above_what_td_workflow_takes_is_refused(refused, project, monkeypatch):
     monkeypatch.setattr(td_workflow, "_MOST_BYTES", 20_000)
     project.write("lists/never.csv", "".join(f"{random.Random(n).random()}\n" for n in range(5000)))

@@ -87,7 +87,7 @@ def test_whoever_is_erased_is_in_no_answer_any_more_and_still_counts(applying, r
     assert all(each.detail for each in found if each.key.phone == OTHER)
     assert audit(ledger)[-1] == (
         "erased",
-        {"deliveries": 1, "events": 2, "resolutions": 1, "host": me.host},
+        {"deliveries": 1, "events": 2, "resolutions": 1, "held_out": 0, "host": me.host},
     )
     assert all(PHONE not in str(entry) for entry in audit(ledger))
 

@@ -58,7 +58,7 @@ def test_recent_counts_what_a_phone_may_have_got_since_then_over_all_campaigns(l
     later.send("retry", "4", now=NOW + 1)
     later.intend("5", now=NOW + 1)
 
-    assert dict(chain(*ledger.recent(NOW))) == {"2": 2, "3": 1, "5": 1}
+    assert dict(chain(*ledger.recent(NOW - 100))) == {"2": 2, "3": 1, "5": 1}
 
 
 # What a person asks and settles

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import chain, takewhile
 
 import pytest
 
+from runner.campaign import Cap
 from runner.delivery import ReceiptStatus, State
 from runner.ledger import store
 from runner.ledger.interface import Counts, Receipt
@@ -177,3 +179,20 @@ def test_a_ledger_from_before_there_were_variants_keeps_its_counts(old_ledger, o
     intend(applying, warm=["1"])
     settle(applying, "refused", "warm", "1")
     assert ledger.counts("plan-1") == Counts(accepted=1, refused=3, refused_by_rule={"4xx": 3})
+
+
+def test_an_intent_that_a_cap_refuses_is_counted_with_its_variant(ledger, begin, applying):
+    begin(ledger, "plan-2", campaign="other").send("accepted", "1")
+    cap = Cap(rule="min_distance", messages=1, per=timedelta(days=1))
+    intents = [replace(applying.intent(phone), variant="warm") for phone in "12"]
+    assert ledger.commit(applying.token, intents, [], NOW, caps=[cap]) == ["min_distance", True]
+    assert variants_of(ledger)["warm"] == Counts(refused=1, in_flight=1, refused_by_rule={"min_distance": 1})
+    check_sums(ledger)
+
+
+def test_a_control_group_is_of_no_variant(ledger, applying):
+    ledger.hold_out(applying.token, applying.run, [("3", "c3")], NOW)
+    intend(applying, warm=["1"])
+    assert {name: counts.held_out for name, counts in variants_of(ledger).items()} == {"warm": 0}
+    (summary,) = ledger.summary("lebaran")
+    assert summary.total.held_out == 1

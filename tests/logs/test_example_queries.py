@@ -11,7 +11,7 @@ import pytest
 
 from runner.delivery import ReceiptStatus
 from runner.pushing import push_run
-from tests.logs.made_runs import Waits, begin, open_made, phones
+from tests.logs.made_runs import NOW, Waits, begin, open_made, phones
 from tests.logs.td_places import TD, account_at, rows_at, td_sandboxes
 
 PAGE = Path(__file__).parents[2] / "docs" / "log.md"
@@ -25,7 +25,7 @@ def query(words):
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    """A table with a run: 10 accepted of which 4 were delivered and 1 read, 2 refused, 3 unknown.
+    """A run: 10 accepted of which 4 were delivered and 1 read, 2 refused, 3 unknown; 2 held out.
 
     Those accepted are of two variants, half of each.
     """
@@ -39,19 +39,20 @@ def url(tmp_path_factory):
         run.send("unknown", *phones(3, start=12))
         run.receive(ReceiptStatus.DELIVERED, *phones(4))
         run.receive(ReceiptStatus.READ, *phones(1))
+        ledger.hold_out(run.token, run.run, [(phone, f"id-{phone}") for phone in phones(2, start=15)], NOW)
         push_run(ledger, run.run, replace(Waits().tools(root), account=lambda: account_at(url)))
         yield url
 
 
 def test_the_page_has_the_queries_tested_here():
-    assert len(QUERIES) == 6
+    assert len(QUERIES) == 7
 
 
 def test_deliveries_of_each_campaign_by_the_last_thing_known(url):
     # The run was long ago, so the bound on time is taken out.
     sql = re.sub(r"WHERE TD_INTERVAL\(.*?\)\n", "\n", query("TD_INTERVAL"))
     found = {row["event"]: row["deliveries"] for row in rows_at(url, sql)}
-    assert found == {"accepted": 6, "delivered": 3, "read": 1, "refused": 2, "unknown": 3}
+    assert found == {"accepted": 6, "delivered": 3, "read": 1, "refused": 2, "unknown": 3, "held_out": 2}
 
 
 def test_the_bound_on_time_is_one_that_is_understood(url):
@@ -75,6 +76,12 @@ def test_nobody_got_a_message_twice(url):
 def test_the_delivery_rate_counts_each_delivery_once(url):
     (found,) = rows_at(url, query("delivery_rate"))
     assert (found["accepted"], found["delivered"], float(found["delivery_rate"])) == (10, 4, 40.0)
+
+
+def test_the_control_group_is_told_from_those_who_got_the_message(url):
+    found = rows_at(url, query("is_control"))
+    assert {row["phone"] for row in found if row["is_control"]} == set(phones(2, start=15))
+    assert {row["phone"] for row in found if not row["is_control"]} == set(phones(10))
 
 
 def test_variants_are_compared_by_the_share_of_their_messages_that_was_read(url):

@@ -6,9 +6,10 @@ import math
 import pytest
 
 from runner.delivery import DeliveryKey
+from runner.ledger.held_out import HeldOut
 from runner.ledger.interface import Event
 from runner.logs.interface import LoggedRun
-from runner.logs.rows import COLUMNS, column_names, rows_of
+from runner.logs.rows import COLUMNS, column_names, rows_of, rows_of_held_out
 from tests.logs.made_runs import DETAILS
 
 
@@ -109,3 +110,15 @@ def test_without_variants_the_column_is_empty():
 def test_a_variant_that_the_plan_does_not_know_has_no_template():
     made = row(VARIED, variant="other")
     assert (made["variant"], made["template"]) == ("other", None)
+
+
+@pytest.mark.parametrize(("details", "template"), [(DETAILS, "promo"), (VARIED, None)])
+def test_a_person_of_the_control_group_has_no_variant_and_every_column(details, template):
+    key = DeliveryKey(campaign="promo", occurrence="once", phone="919876500001")
+    held = HeldOut(number=7, key=key, recipient_id="0091", plan="d1", run=3, at=100.75)
+    run = LoggedRun(ledger="f" * 32, run=3, campaign="promo", occurrence="once", details=details)
+    (values,) = rows_of_held_out(run, [held])
+    made = dict(zip(column_names(), values, strict=True))
+    assert (made["event"], made["event_id"], made["event_number"]) == ("held_out", "f" * 32 + "-h7", 0)
+    assert (made["phone"], made["variant"], made["template"]) == ("919876500001", None, template)
+    assert (made["provider"], made["job_id"]) == ("ada", "4711")
