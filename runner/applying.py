@@ -8,15 +8,15 @@ knows deliveries, a ledger, a carrier and a clock, all passed in, and never who 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from runner.campaign import FREQUENCY_CAP, MIN_DISTANCE, Canary, Cap
-from runner.canary import Trial, Verdict, read_trial, wait_for_canary
+from runner.canary import Trial, Verdict, first_of, one_batch, read_trial, wait_for_canary
 from runner.capping import ReachedCaps
 from runner.checking import Comparison, Today, compare, failed
 from runner.control_group import HOLDOUT
@@ -25,11 +25,12 @@ from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
 from runner.halting import Halt, Pause, Stop, StopCause
 from runner.holding_out import record_control_group
-from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken, lock_name
+from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken
 from runner.ledger.journal import GroupCommit, LedgerThread
+from runner.ledger.lock_names import lock_name
 from runner.open_hours import OpenHours
 from runner.pending import Pending
-from runner.plan import Plan
+from runner.plan import Plan, ledger_details
 from runner.recipients import count_among
 from runner.sending import (
     Carrier,
@@ -104,7 +105,8 @@ class Apply:
 class Report:
     """How an apply ended: the accounts of the whole plan, however often it was resumed.
 
-    `run` is None when there was nothing left to do.
+    `run` is None when there was nothing left to do. `interrupted` deliveries of the occurrence, of this plan
+    or an earlier one, were under way when a run was killed: this apply made them `unknown`.
     """
 
     plan: Plan
@@ -112,6 +114,7 @@ class Report:
     counts: Counts
     stop: Stop | None
     exit_code: ExitCode
+    interrupted: int = 0
 
     @property
     def remaining(self) -> int:
@@ -129,23 +132,38 @@ async def apply_plan(apply: Apply) -> Report:
     record = await apply.ledger.call(lambda ledger: ledger.plan_record(plan.digest))
     # A control group alone has to be recorded too.
     is_empty = plan.to_send == 0 and not plan.rejected.get(HOLDOUT)
-    if is_empty or (record is not None and record.finished_at is not None):
-        return await _nothing_left(apply)
+    if record is not None and record.finished_at is not None:
+        return await _nothing_left(apply, interrupted=0)
     async with _locked(apply) as token:
-        await _settle_interrupted(apply, token)
+        interrupted = await _settle_interrupted(apply, token)
+        if is_empty:
+            return await _nothing_left(apply, interrupted)
         tally = await _tally(apply)
         if tally.remaining == 0 and plan.to_send:
             await apply.ledger.call(lambda ledger: ledger.finish_plan(token, plan.digest, apply.clock.now()))
-            return await _nothing_left(apply)
+            return await _nothing_left(apply, interrupted)
         await _compare(apply, tally)
         if not apply.watcher.confirmed(tally):
             raise Refusal("not confirmed: nothing was sent")
-        return await _run(apply, token, tally)
+        report = await _run(apply, token, tally)
+    return replace(report, interrupted=interrupted, exit_code=_with(report.exit_code, interrupted))
 
 
-async def _nothing_left(apply: Apply) -> Report:
+async def _nothing_left(apply: Apply, interrupted: int) -> Report:
     counts = await apply.ledger.call(lambda ledger: ledger.counts(apply.plan.digest))
-    return Report(plan=apply.plan, run=None, counts=counts, stop=None, exit_code=ExitCode.DONE)
+    return Report(
+        plan=apply.plan,
+        run=None,
+        counts=counts,
+        stop=None,
+        exit_code=_with(ExitCode.DONE, interrupted),
+        interrupted=interrupted,
+    )
+
+
+def _with(exit_code: ExitCode, interrupted: int) -> ExitCode:
+    """Return the exit code of an apply that found so many deliveries of which nobody knows the outcome."""
+    return ExitCode.UNSETTLED if interrupted and exit_code is ExitCode.DONE else exit_code
 
 
 async def _compare(apply: Apply, tally: Tally) -> None:
@@ -248,8 +266,8 @@ async def _send_canary(
     """Send what is missing of the canary, in as many rounds as that takes; return who had their turn."""
     missing, had_their_turn = (await _trial(apply, canary)).missing, frozenset[DeliveryKey]()
     while missing > 0:
-        head = await _first(pending.batches(but=had_their_turn), missing, equipment.gate)
-        await send_all(_one_batch(head), tally, equipment)
+        head = await first_of(pending.batches(but=had_their_turn), missing, equipment.gate)
+        await send_all(one_batch(head), tally, equipment)
         put_off = pending.take_put_off()
         had_their_turn |= {delivery.key for delivery in head if delivery.key not in put_off}
         missing -= sum(equipment.gate(delivery) is None and delivery.key not in put_off for delivery in head)
@@ -269,25 +287,6 @@ async def _trial(apply: Apply, canary: Canary) -> Trial:
     return await apply.ledger.call(lambda ledger: read_trial(canary, ledger, digest, GATE_RULES))
 
 
-async def _first(
-    batches: AsyncGenerator[list[Delivery], None], count: int, gate: Callable[[Delivery], str | None]
-) -> list[Delivery]:
-    """Return the first `count` deliveries that will be sent, and those before them that the gate bars."""
-    first: list[Delivery] = []
-    async with aclosing(batches):
-        while count > 0 and (batch := await anext(batches, None)) is not None:
-            for delivery in batch:
-                if count == 0:
-                    break
-                first.append(delivery)
-                count -= gate(delivery) is None
-    return first
-
-
-async def _one_batch(deliveries: list[Delivery]) -> AsyncIterator[list[Delivery]]:
-    yield deliveries
-
-
 def _begin(ledger: Ledger, apply: Apply, token: LockToken) -> int:
     plan, now = apply.plan, apply.clock.now()
     ledger.register_plan(
@@ -296,29 +295,9 @@ def _begin(ledger: Ledger, apply: Apply, token: LockToken) -> int:
         occurrence=plan.occurrence,
         to_send=plan.to_send,
         created_at=plan.created_at.timestamp(),
-        details=_details(plan),
+        details=ledger_details(plan),
     )
     return ledger.begin_run(token, plan.digest, apply.holder, now)
-
-
-def _details(plan: Plan) -> dict[str, Any]:
-    """Return what the ledger keeps of a plan beside its key: for logs, and to match receipts."""
-    git = {"commit": plan.git.commit, "dirty": plan.git.dirty} if plan.git else None
-    return {
-        "provider": plan.provider,
-        "sender": plan.sender,
-        "template": plan.template.name if plan.template else None,
-        "language": plan.template.language if plan.template else None,
-        "variants": {
-            variant.name: {"template": variant.template.name, "language": variant.template.language}
-            for variant in plan.variants
-        },
-        "source": plan.source,
-        "job_id": plan.job_id,
-        "log": plan.document.get("log", {}),
-        "notify": plan.document.get("notify"),
-        "context": {"git": git, "versions": dict(plan.versions), "parameters": dict(plan.parameters)},
-    }
 
 
 def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally, reached: ReachedCaps) -> Equipment:
@@ -377,9 +356,9 @@ async def _tally(apply: Apply) -> Tally:
     )
 
 
-async def _settle_interrupted(apply: Apply, token: LockToken) -> None:
+async def _settle_interrupted(apply: Apply, token: LockToken) -> int:
     plan, now = apply.plan, apply.clock.now()
-    await apply.ledger.call(
+    return await apply.ledger.call(
         lambda ledger: ledger.settle_interrupted(token, plan.campaign, plan.occurrence, now)
     )
 

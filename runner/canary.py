@@ -7,11 +7,13 @@ begun, it has.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 
 from runner.campaign import Canary
+from runner.delivery import Delivery
 from runner.departing import Clock
 from runner.halting import Halt, Pause, PauseCause, StopCause
 from runner.ledger.interface import Counts, LedgerReader
@@ -119,3 +121,23 @@ async def wait_for_canary(
 def _pause(trial: Trial) -> Pause:
     detail = f"canary: {trial.begun} were sent; the others wait until it is known what became of them"
     return Pause(cause=PauseCause.CANARY, until=trial.until, detail=detail)
+
+
+async def first_of(
+    batches: AsyncGenerator[list[Delivery], None], count: int, gate: Callable[[Delivery], str | None]
+) -> list[Delivery]:
+    """Return the first `count` deliveries that will be sent, and those before them that the gate bars."""
+    first: list[Delivery] = []
+    async with aclosing(batches):
+        while count > 0 and (batch := await anext(batches, None)) is not None:
+            for delivery in batch:
+                if count == 0:
+                    break
+                first.append(delivery)
+                count -= gate(delivery) is None
+    return first
+
+
+async def one_batch(deliveries: list[Delivery]) -> AsyncIterator[list[Delivery]]:
+    """Yield some deliveries as the one batch there is."""
+    yield deliveries

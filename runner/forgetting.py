@@ -18,16 +18,8 @@ from runner.encrypted_file import FileKey
 from runner.errors import PlanFileError, Refusal
 from runner.forgotten import ASKED_EVERY
 from runner.ledger.held_out import HeldOut
-from runner.ledger.interface import (
-    DeliveryHistory,
-    Erased,
-    Event,
-    Holder,
-    LogBatch,
-    PlanRecord,
-    RunRecord,
-    lock_name,
-)
+from runner.ledger.interface import DeliveryHistory, Erased, Event, Holder, LogBatch, PlanRecord, RunRecord
+from runner.ledger.lock_names import lock_name
 from runner.log_streams import CONTROL_GROUP, EVENTS, Stream
 from runner.logs import open_log
 from runner.logs.batch_file import file_name, log_folder

@@ -277,3 +277,23 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - walks any JSON value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
+
+
+def ledger_details(plan: Plan) -> dict[str, Any]:
+    """Return what the ledger keeps of a plan beside its key: for logs, and to match receipts."""
+    git = {"commit": plan.git.commit, "dirty": plan.git.dirty} if plan.git else None
+    return {
+        "provider": plan.provider,
+        "sender": plan.sender,
+        "template": plan.template.name if plan.template else None,
+        "language": plan.template.language if plan.template else None,
+        "variants": {
+            variant.name: {"template": variant.template.name, "language": variant.template.language}
+            for variant in plan.variants
+        },
+        "source": plan.source,
+        "job_id": plan.job_id,
+        "log": plan.document.get("log", {}),
+        "notify": plan.document.get("notify"),
+        "context": {"git": git, "versions": dict(plan.versions), "parameters": dict(plan.parameters)},
+    }

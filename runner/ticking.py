@@ -20,7 +20,8 @@ from runner.due import moment_of, note_due, sorted_out
 from runner.errors import ExitCode, LedgerError, RunnerError
 from runner.halting import StopCause
 from runner.ledger.firings import FiringRecord, FiringState
-from runner.ledger.interface import Holder, Ledger, LockLost, LockToken, campaign_lock_name, lock_name
+from runner.ledger.interface import Holder, Ledger, LockLost, LockToken
+from runner.ledger.lock_names import campaign_lock_name, lock_name
 from runner.plan import Plan
 from runner.schedule import Firing, in_zone, opens_at
 

@@ -15,9 +15,10 @@ from runner.delivery import Answer, DeliveryKey, Outcome, ReceiptStatus, State
 from runner.errors import ExitCode, LedgerError, Refusal
 from runner.halting import Halt, PauseCause, StopCause
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, Receipt, lock_name
+from runner.ledger.interface import Holder, Intent, Receipt
 from runner.ledger.journal import ledger_thread
 from runner.ledger.liveness import this_process
+from runner.ledger.lock_names import lock_name
 from runner.plan import sealed
 from runner.sending import Limits
 from tests.test_checking import PLANNED, TODAY

@@ -15,7 +15,8 @@ from runner.due import note_due, would_be_due
 from runner.errors import ExitCode, ProviderError, Refusal
 from runner.ledger import open_ledger
 from runner.ledger.firings import FiringState
-from runner.ledger.interface import Holder, LockHeld, LockLost, campaign_lock_name, lock_name
+from runner.ledger.interface import Holder, LockHeld, LockLost
+from runner.ledger.lock_names import campaign_lock_name, lock_name
 from runner.schedule import Missed, Schedule, Window
 from runner.ticking import Outcome, Standing, Tick, tick_campaign
 from tests.conftest import LEAST

@@ -8,7 +8,8 @@ import pytest
 
 from runner.plan_file import RECIPIENTS, REJECTIONS
 from runner.rendering import compile_message
-from runner.screening import Lists, screen
+from runner.screening import screen
+from runner.screening_lists import Lists
 from runner.window import Window
 from runner.zone_gate import Hours
 from tests.test_screening import CAMPAIGN, TEMPLATE, screened, verdicts

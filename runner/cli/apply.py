@@ -34,6 +34,7 @@ from runner.errors import (
 )
 from runner.notice import LOG
 from runner.plan import Plan
+from runner.reports.run_document import accounts, error_document, report_document
 
 if TYPE_CHECKING:
     from runner.applying import Report
@@ -130,7 +131,7 @@ def _apply_target(
     except RunnerError as error:
         output.report(error)
         campaign = target.name if isinstance(target, Campaign) else None
-        document = {"run": None, "campaign": campaign, **_error_document(error)}
+        document = {"run": None, "campaign": campaign, **error_document(error)}
         return error.exit_code, document
     return apply_planned(workplace, path, plan, notifier, auto_approve=auto_approve)
 
@@ -186,14 +187,14 @@ def _apply_plan(
             failure, code = RunnerError("ended at once: what was in flight is unknown"), ExitCode.INTERRUPTED
         else:
             watcher.ended(report)
-            return report.exit_code, {**_report_document(report), "audit_head": watcher.audit_head}
+            return report.exit_code, {**report_document(report), "audit_head": watcher.audit_head}
         output.report(failure)
         counts = _counts_so_far(workplace, plan)
         watcher.failed(failure, code, counts)
         return code, {
             "run": None,
-            **_accounts(plan, counts),
-            **_error_document(failure),
+            **accounts(plan, counts),
+            **error_document(failure),
             "exit_code": int(code),
         }
 
@@ -367,34 +368,3 @@ def _counts_so_far(workplace: Workplace, plan: Plan) -> Counts | None:
             return ledger.counts(plan.digest)
     except LedgerError:
         return None
-
-
-def _report_document(report: Report) -> dict[str, object]:
-    stop = report.stop
-    return {
-        "run": report.run,
-        **_accounts(report.plan, report.counts),
-        "refused_by_rule": dict(report.counts.refused_by_rule),
-        "held_out": report.counts.held_out,
-        "stop": {"cause": stop.cause.value, "detail": stop.detail} if stop else None,
-        "exit_code": int(report.exit_code),
-    }
-
-
-def _accounts(plan: Plan, counts: Counts | None) -> dict[str, object]:
-    """Return the plan and its accounts; they are null when the ledger could not tell."""
-    accounts: dict[str, int | None] = dict.fromkeys(("accepted", "refused", "unknown", "remaining"))
-    if counts is not None:
-        known = {"accepted": counts.accepted, "refused": counts.refused, "unknown": counts.unknown}
-        accounts = {**known, "remaining": plan.to_send - sum(known.values())}
-    return {
-        "campaign": plan.campaign,
-        "occurrence": plan.occurrence,
-        "digest": plan.digest,
-        "to_send": plan.to_send,
-        **accounts,
-    }
-
-
-def _error_document(error: RunnerError) -> dict[str, object]:
-    return {"error": {"message": error.message, "hint": error.hint}, "exit_code": int(error.exit_code)}

@@ -16,7 +16,8 @@ from runner.cli.scheduled import load_scheduled, seconds_to_next, with_work
 from runner.cli.tick_processes import TickProcess
 from runner.cli.workplace import open_workplace
 from runner.errors import ExitCode, LedgerError, Refusal, RunnerError
-from runner.ledger.interface import SERVE_LOCK, Holder, Ledger, LockHeld, LockLost, LockToken
+from runner.ledger.interface import Holder, Ledger, LockHeld, LockLost, LockToken
+from runner.ledger.lock_names import SERVE_LOCK
 from runner.project import Project
 
 if TYPE_CHECKING:

@@ -153,6 +153,11 @@ class ApplyWatcher:
             self._tell(notices.ended(report))
         for line in _accounts(report):
             output.say(line)
+        if report.interrupted:
+            output.say(
+                f"  a run was killed before: of {report.interrupted} under way nobody knows the outcome; "
+                f"see `runner resolve {report.plan.campaign}`"
+            )
         if report.run is not None:
             output.say(f"  each message's outcome: {output.shown(self._log_path(report.run))}")
             output.say(f"  audit head: {self.audit_head}")

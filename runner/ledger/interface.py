@@ -40,7 +40,6 @@ from runner.ledger.webhooks import OptOutReader, WebhookReader, WebhookRows
 from runner.notice import Notice
 
 __all__ = [
-    "SERVE_LOCK",
     "STALE_AFTER",
     "CampaignStopped",
     "Counts",
@@ -67,8 +66,6 @@ __all__ = [
     "RunRecord",
     "Settlement",
     "StopRecord",
-    "campaign_lock_name",
-    "lock_name",
 ]
 
 #: A lock held on another machine whose heartbeat is older than this (seconds) may be taken over.
@@ -98,20 +95,6 @@ class CampaignStopped(LedgerError):  # noqa: N818 - named after the event
     def __init__(self, stop: StopRecord) -> None:
         super().__init__(str(stop), hint=f"lift it first: {stop.lifted_by}")
         self.detail = f"{stop}; `{stop.lifted_by}` lifts it"
-
-
-def lock_name(campaign: str, occurrence: str) -> str:
-    """Return the name of the lock under which one occurrence is applied."""
-    return f"{campaign}/{occurrence}"
-
-
-def campaign_lock_name(campaign: str) -> str:
-    """Return the name of the lock under which a campaign's firings are run; no occurrence's lock has it."""
-    return f"firings of {campaign}"
-
-
-#: The name of the lock of whoever starts firings on time.
-SERVE_LOCK = "serve"
 
 
 class LedgerReader(OptOutReader, WebhookReader, FiringReader, HeldOutReader, Protocol):

@@ -17,7 +17,8 @@ from runner.campaign import Cap
 from runner.delivery import Answer, DeliveryKey, Outcome, State
 from runner.errors import LedgerError, UsageError
 from runner.ledger import sql_rows as rows
-from runner.ledger.interface import CampaignStopped, Intent, LockToken, Settlement, StopRecord, lock_name
+from runner.ledger.interface import CampaignStopped, Intent, LockToken, Settlement, StopRecord
+from runner.ledger.lock_names import lock_name
 from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_caps import Caps
 from runner.ledger.sql_locks import SqlLocks

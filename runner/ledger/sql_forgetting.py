@@ -10,7 +10,8 @@ from dataclasses import asdict
 
 from runner.delivery import State
 from runner.errors import UsageError
-from runner.ledger.interface import Erased, Holder, lock_name
+from runner.ledger.interface import Erased, Holder
+from runner.ledger.lock_names import lock_name
 from runner.ledger.sql_audit import Audit
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.store import Store

@@ -18,8 +18,8 @@ from runner.ledger.interface import (
     OpenDelivery,
     PlanRecord,
     RunRecord,
-    lock_name,
 )
+from runner.ledger.lock_names import lock_name
 from runner.ledger.sql_locks import SqlLocks
 from runner.ledger.store import Store
 

@@ -13,7 +13,8 @@ from runner.cli import receipts
 from runner.delivery import Answer, DeliveryKey, Outcome
 from runner.errors import LogError
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, Settlement, lock_name
+from runner.ledger.interface import Holder, Intent, Settlement
+from runner.ledger.lock_names import lock_name
 from tests.conftest import mobiles
 
 LEDGER = "sqlite:///.runner/ledger.db"

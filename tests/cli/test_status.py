@@ -4,8 +4,8 @@ import sqlite3
 import time
 
 from runner.ledger import open_ledger
-from runner.ledger.interface import lock_name
 from runner.ledger.liveness import this_process
+from runner.ledger.lock_names import lock_name
 from tests.cli.conftest import accounts
 from tests.conftest import CAMPAIGN, mobiles, people
 

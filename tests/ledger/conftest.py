@@ -12,7 +12,8 @@ import pytest
 
 from runner.delivery import Answer, DeliveryKey, Outcome
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, LockToken, Settlement, lock_name
+from runner.ledger.interface import Holder, Intent, LockToken, Settlement
+from runner.ledger.lock_names import lock_name
 from runner.ledger.sqlite import sqlite_ledger
 from runner.ledger.sqlite_file import open_file
 from tests import postgres

@@ -195,7 +195,7 @@ def test_a_chain_that_many_processes_add_to_at_once_never_forks(url, ledger, tmp
 import sys
 from pathlib import Path
 from runner.ledger import open_ledger
-from runner.ledger.interface import lock_name
+from runner.ledger.lock_names import lock_name
 from runner.ledger.liveness import this_process
 url, root, name = sys.argv[1:]
 ledger, me = open_ledger(url, root=Path(root)), this_process(name)

@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 import pytest
 
 from runner.ledger.firings import Approval, FiringState
-from runner.ledger.interface import SERVE_LOCK, LockHeld, LockLost, campaign_lock_name
+from runner.ledger.interface import LockHeld, LockLost
+from runner.ledger.lock_names import SERVE_LOCK, campaign_lock_name
 from runner.schedule import Firing
 from tests.ledger.conftest import NOW
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from runner.delivery import Answer, DeliveryKey, Outcome, ReceiptStatus
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, LockToken, Receipt, Settlement, lock_name
+from runner.ledger.interface import Holder, Intent, LockToken, Receipt, Settlement
+from runner.ledger.lock_names import lock_name
 from runner.logs.interface import LogTools
 
 NOW = 1_780_000_000.25

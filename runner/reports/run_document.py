@@ -1,0 +1,46 @@
+"""What became of an apply, as the JSON document of `runner apply` has it: pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.errors import RunnerError
+
+if TYPE_CHECKING:
+    from runner.applying import Report
+    from runner.ledger.interface import Counts
+    from runner.plan import Plan
+
+
+def report_document(report: Report) -> dict[str, object]:
+    """Return how an apply ended."""
+    stop = report.stop
+    return {
+        "run": report.run,
+        **accounts(report.plan, report.counts),
+        "refused_by_rule": dict(report.counts.refused_by_rule),
+        "interrupted": report.interrupted,
+        "held_out": report.counts.held_out,
+        "stop": {"cause": stop.cause.value, "detail": stop.detail} if stop else None,
+        "exit_code": int(report.exit_code),
+    }
+
+
+def accounts(plan: Plan, counts: Counts | None) -> dict[str, object]:
+    """Return the plan and its accounts; they are null when the ledger could not tell."""
+    accounts: dict[str, int | None] = dict.fromkeys(("accepted", "refused", "unknown", "remaining"))
+    if counts is not None:
+        known = {"accepted": counts.accepted, "refused": counts.refused, "unknown": counts.unknown}
+        accounts = {**known, "remaining": plan.to_send - sum(known.values())}
+    return {
+        "campaign": plan.campaign,
+        "occurrence": plan.occurrence,
+        "digest": plan.digest,
+        "to_send": plan.to_send,
+        **accounts,
+    }
+
+
+def error_document(error: RunnerError) -> dict[str, object]:
+    """Return what an apply that was refused, or ended with an error, says."""
+    return {"error": {"message": error.message, "hint": error.hint}, "exit_code": int(error.exit_code)}
