@@ -18,7 +18,7 @@ from typing import Protocol
 from runner.campaign import FREQUENCY_CAP, MIN_DISTANCE, Canary, Cap
 from runner.canary import Trial, Verdict, first_of, one_batch, read_trial, wait_for_canary
 from runner.capping import ReachedCaps
-from runner.checking import Comparison, Today, compare, failed
+from runner.checking import Comparison, Today, all_hold_from, compare, failed
 from runner.control_group import HOLDOUT
 from runner.delivery import EXPIRED, FORGOTTEN, Delivery, DeliveryKey
 from runner.departing import Clock, Pace
@@ -180,7 +180,8 @@ async def _compare(apply: Apply, tally: Tally) -> None:
     broken = failed(comparisons)
     if broken:
         reasons = "; ".join(f"{comparison.what}: {comparison.found}" for comparison in broken)
-        raise Refusal(f"{apply.plan.campaign}: refused, nothing was sent: {reasons}", hint=broken[0].remedy)
+        message = f"{apply.plan.campaign}: refused, nothing was sent: {reasons}"
+        raise Refusal(message, hint=broken[0].remedy, holds_until=all_hold_from(broken))
 
 
 async def _stop_comparison(apply: Apply) -> Comparison:

@@ -23,12 +23,16 @@ from runner.zone_forecast import Forecast, ZoneForecast, forecast_zones
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One thing compared: what it is, whether it holds, what was found, and what to do if it does not."""
+    """One thing compared: what it is, whether it holds, what was found, and what to do if it does not.
+
+    `holds_from` (UTC) is from when on it holds by itself, where all it wants is another hour.
+    """
 
     what: str
     holds: bool
     found: str
     remedy: str = ""
+    holds_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,13 @@ def compare(plan: Plan, today: Today, *, rehearsal: bool) -> list[Comparison]:
 def failed(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons that do not hold."""
     return [comparison for comparison in comparisons if not comparison.holds]
+
+
+def all_hold_from(comparisons: Sequence[Comparison]) -> datetime | None:
+    """Return from when on (UTC) these, which do not hold, all do by themselves; None where one never does."""
+    moments = [comparison.holds_from for comparison in comparisons]
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if known and len(known) == len(moments) else None
 
 
 def _campaign(plan: Plan, campaign: Campaign | RunnerError) -> Comparison:
@@ -137,6 +148,7 @@ def _due(plan: Plan, now: datetime) -> Comparison:
         holds=now >= plan.due_at,
         found=f"from {_both(plan.due_at, plan.zone)}",
         remedy=f"apply again at or after {_both(plan.due_at, plan.zone)}",
+        holds_from=plan.due_at,
     )
 
 
@@ -179,7 +191,7 @@ def _opened(
     opening = _both(first.opens_at, first.zones[0])
     if first.opens_at > start and schedule.on_window_close is OnWindowClose.STOP:
         found, remedy = f"{said}, closed for everybody", f"apply again from {opening}"
-        return Comparison(what=what, holds=False, found=found, remedy=remedy)
+        return Comparison(what=what, holds=False, found=found, remedy=remedy, holds_from=first.opens_at)
     now_open = sum(zone.people for zone in forecast.zones if zone.opens_at == start)
     everybody = sum(zone.people for zone in forecast.zones)
     parts = [f"{said}, open for {now_open:,} of {everybody:,} people"]

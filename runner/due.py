@@ -12,7 +12,7 @@ from runner.campaign import Campaign
 from runner.ledger.firings import FiringReader, FiringRecord, FiringRows, FiringState
 from runner.ledger.interface import Holder
 from runner.punctuality import judge
-from runner.schedule import Firing, Schedule, firing_at, firings, opens_at
+from runner.schedule import Firing, Schedule, firing_at, firings
 
 
 def note_due(campaign: Campaign, ledger: FiringRows, holder: Holder, now: datetime) -> list[FiringRecord]:
@@ -48,12 +48,7 @@ def would_be_due(campaign: Campaign, ledger: FiringReader, now: datetime) -> lis
 
 
 def sorted_out(
-    schedule: Schedule,
-    records: Sequence[FiringRecord],
-    now: datetime,
-    *,
-    begun: frozenset[str],
-    keeps_windows: bool = True,
+    schedule: Schedule, records: Sequence[FiringRecord], now: datetime, *, begun: frozenset[str]
 ) -> tuple[list[FiringRecord], list[tuple[FiringRecord, str]]]:
     """Return the firings that may run now, in order, and those that were missed, each with why.
 
@@ -65,11 +60,20 @@ def sorted_out(
     expired = [each for each in started if each.expires_at is not None and each.expires_at <= now.timestamp()]
     missed += [(each, "it was begun, and what was left of it has expired") for each in expired]
     fresh = {each.occurrence: each for each in fires if each not in started}
-    opened = [_opened(schedule, each, keeps_windows=keeps_windows) for each in fresh.values()]
-    late = (fresh.pop(firing.occurrence) for firing in judge(schedule, opened, now).missed)
+    verdict = judge(schedule, map(_opened, fresh.values()), now)
+    late = [fresh.pop(firing.occurrence) for firing in verdict.missed]
     missed += [(each, _late(schedule, each, now)) for each in late]
     runs = [*fresh.values(), *(each for each in started if each not in expired)]
     return sorted(runs, key=lambda each: each.due_at), missed
+
+
+def rests(record: FiringRecord, now: datetime) -> bool:
+    """Tell whether nothing is to be done about the firing yet: everybody's window is closed.
+
+    One that waits for an approval does not rest: people may have edited or approved it.
+    """
+    is_closed = record.opens_at is not None and now.timestamp() < record.opens_at
+    return is_closed and record.state is not FiringState.WAITING
 
 
 def _fires(schedule: Schedule, record: FiringRecord) -> bool:
@@ -77,16 +81,17 @@ def _fires(schedule: Schedule, record: FiringRecord) -> bool:
     return found is not None and found.occurrence == record.occurrence
 
 
-def _opened(schedule: Schedule, record: FiringRecord, *, keeps_windows: bool) -> Firing:
-    """Return the firing as due when its window opens: before that nobody could have sent it."""
-    due_at = moment_of(record.due_at)
-    if keeps_windows:
-        due_at = opens_at(schedule.window, schedule.zone or "UTC", due_at)
-    return Firing(occurrence=record.occurrence, due_at=due_at)
+def _opened(record: FiringRecord) -> Firing:
+    """Return the firing as due when the first window opens: before that nobody could have sent it."""
+    return Firing(occurrence=record.occurrence, due_at=moment_of(_opening(record)))
+
+
+def _opening(record: FiringRecord) -> float:
+    return max(record.due_at, record.opens_at or record.due_at)
 
 
 def _late(schedule: Schedule, record: FiringRecord, now: datetime) -> str:
-    late = int((now.timestamp() - record.due_at) // 60)
+    late = int((now.timestamp() - _opening(record)) // 60)
     waited = f"; it waited: {record.detail}" if record.detail else ""
     return f"{late} minutes late (schedule.missed is {schedule.missed.value}){waited}"
 

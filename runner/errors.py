@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
 
@@ -136,6 +137,13 @@ class LogError(RunnerError):
 
 
 class Refusal(RunnerError):  # noqa: N818 - a refusal is not a mistake
-    """Refused before anything was sent: stale, expired, not due, over a guard, locked, not confirmed."""
+    """Refused before anything was sent: stale, expired, not due, over a guard, locked, not confirmed.
+
+    `holds_until` (UTC) is known where it is refused for the hour alone: from then on the same is not refused.
+    """
 
     exit_code = ExitCode.REFUSED
+
+    def __init__(self, message: str, *, hint: str | None = None, holds_until: datetime | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.holds_until = holds_until

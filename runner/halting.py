@@ -22,10 +22,11 @@ class StopCause(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A stop: why, and one sentence for people."""
+    """A stop: why, a sentence for people, and from when it may go on (epoch seconds) if that is known."""
 
     cause: StopCause
     detail: str
+    until: float | None = None
 
 
 class PauseCause(Enum):
@@ -52,10 +53,10 @@ class Halt:
         self.stop: Stop | None = None
         self._event = asyncio.Event()
 
-    def pull(self, cause: StopCause, detail: str) -> None:
+    def pull(self, cause: StopCause, detail: str, *, until: float | None = None) -> None:
         """Stop: what is in flight is finished and recorded, nothing new is begun."""
         if self.stop is None:
-            self.stop = Stop(cause=cause, detail=detail)
+            self.stop = Stop(cause=cause, detail=detail, until=until)
             self._event.set()
 
     @property

@@ -48,6 +48,11 @@ class OpenHours:
         """Return when the window in these zones closes, or opens if it is closed (epoch seconds)."""
         return self._span(zones, self._steady()).end
 
+    def opens_at(self, zones: str) -> float:
+        """Return when the window opens in these zones, where it is closed (epoch seconds)."""
+        spans = (self._span(zones, now) for now in (self._steady(), self._wall()))
+        return max((span.end for span in spans if not span.is_open), default=self._wall())
+
     def opens_in(self, zones: str) -> float:
         """Return in how many seconds the window may open in these zones; 0 where it is open."""
         waits = [0.0]

@@ -93,7 +93,8 @@ class Pending:
         if not people:
             return False
         if not self.hours.waits and not self._may_go(self.hours, people):
-            self.halt.pull(StopCause.WINDOW, _closed(self.hours, people))
+            until = min(map(self.hours.opens_at, people))
+            self.halt.pull(StopCause.WINDOW, _closed(self.hours, people), until=until)
         await self._wait(self.hours, people)
         return not self.halt.is_pulled
 
@@ -168,7 +169,7 @@ def _closed(hours: OpenHours, people: dict[str, int]) -> str:
     """Say who waits, and when the next window opens."""
     first = min(people, key=hours.opens_in)
     zone = first.split(BETWEEN)[0]
-    opens = in_zone(datetime.fromtimestamp(hours.changes_at(first), timezone.utc), zone)
+    opens = in_zone(datetime.fromtimestamp(hours.opens_at(first), timezone.utc), zone)
     count = sum(people.values())
     left = f"{count:,} {'person' if count == 1 else 'people'}"
     closed = f"the window {hours.window} is closed for all who are left, {left}"

@@ -1,7 +1,7 @@
 """When a campaign may be sent: its firings; beside `window` where local times become instants.
 
 Everything that comes in or goes out is an aware datetime in UTC; local times exist only in here. A local time
-that the clocks skip, or show twice, follows the rule of docs/decisions/0015-daylight-saving.md:
+that the clocks skip, or show twice, follows the rule of docs/decisions/0015-clocks-that-change.md:
 
 - put forward over it: a time of the day fires when the clocks have been put forward (02:30 at 03:00);
 - shown twice: it fires the first time;

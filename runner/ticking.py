@@ -2,7 +2,8 @@
 
 note the slots that have come -> lock the campaign -> judge what is open -> for each: approved? plan ->
 started, durably -> apply -> finished. A kill between any two is a pause: the next tick finds the firing where
-it stands. It knows schedules and the ledger's firings; who plans, applies and tells is passed in as a desk.
+it stands. While everybody's window is closed a firing rests; its row says until when. It knows schedules and
+the ledger's firings; who plans, applies and tells is passed in as a desk.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from threading import Event, Thread
 from typing import Any, Protocol
 
 from runner.campaign import Campaign
-from runner.due import moment_of, note_due, sorted_out
+from runner.due import moment_of, note_due, rests, sorted_out
 from runner.errors import ExitCode, LedgerError, RunnerError
 from runner.halting import StopCause
 from runner.ledger.firings import FiringRecord, FiringState
 from runner.ledger.interface import Holder, Ledger, LockLost, LockToken
 from runner.ledger.lock_names import campaign_lock_name, lock_name
 from runner.plan import Plan
-from runner.schedule import Firing, in_zone, opens_at
+from runner.schedule import Firing, OnWindowClose, in_zone
 
 #: How often a tick says that it is alive, in seconds; a lock on another host is stale after 120.
 HEARTBEAT = 20.0
@@ -169,9 +170,7 @@ def _results(tick: Tick, token: LockToken) -> Iterator[Result]:
     with tick.ledger() as ledger:
         is_due = note_due(tick.campaign, ledger, tick.holder, tick.now())
         begun = _begun(ledger, tick.campaign.name)
-        runs, missed = sorted_out(
-            tick.campaign.schedule, is_due, tick.now(), begun=begun, keeps_windows=not tick.rehearsal
-        )
+        runs, missed = sorted_out(tick.campaign.schedule, is_due, tick.now(), begun=begun)
         closed = [
             _moved(tick, record, state=FiringState.MISSED, detail=why, expires_at=None)
             for record, why in missed
@@ -218,12 +217,7 @@ def _why_paused(tick: Tick, ledger: Ledger, record: FiringRecord) -> str | None:
         return f"{stop}; `{stop.lifted_by}` lifts it"
     if lock_name(record.campaign, record.occurrence) in ledger.applying(tick.holder, tick.now().timestamp()):
         return "somebody is applying it"
-    schedule, now = tick.campaign.schedule, tick.now()
-    opening = opens_at(schedule.window, schedule.zone or "UTC", now)
-    if opening > now and not tick.rehearsal:
-        local = in_zone(opening, schedule.zone)
-        return f"outside its window, until {local:%Y-%m-%d %H:%M} {schedule.zone or 'UTC'}"
-    return None
+    return record.detail if rests(record, tick.now()) else None
 
 
 def _is_over(ledger: Ledger, record: FiringRecord) -> bool:
@@ -250,6 +244,7 @@ def _wait(tick: Tick, token: LockToken, record: FiringRecord, standing: Standing
             plan=plan.digest,
             definition=standing.digest,
             to_send=plan.to_send,
+            opens_at=_opens_at(tick, record, plan),
         )
         tick.desk.tell_planned(plan)
     with tick.ledger() as ledger:
@@ -272,7 +267,14 @@ def _send(tick: Tick, token: LockToken, record: FiringRecord, standing: Standing
 
 
 def _apply(tick: Tick, token: LockToken, record: FiringRecord, standing: Standing, plan: Plan) -> Result:
-    """Record durably that the firing starts, apply the plan, and record where that leaves it."""
+    """Record durably that the firing starts, apply the plan, and record where that leaves it.
+
+    While everybody's window is closed it rests instead, until the first one opens.
+    """
+    opening = _opening(tick, plan)
+    if opening is not None:
+        planned = replace(record, plan=plan.digest, definition=standing.digest, to_send=plan.to_send)
+        return _put_off(tick, token, planned, opening, is_begun=record.state is FiringState.STARTED)
     started = _moved(
         tick,
         record,
@@ -281,6 +283,7 @@ def _apply(tick: Tick, token: LockToken, record: FiringRecord, standing: Standin
         plan=plan.digest,
         definition=standing.digest,
         to_send=plan.to_send,
+        opens_at=_opens_at(tick, record, plan),
         expires_at=record.expires_at or plan.expires_at.timestamp(),
     )
     with tick.ledger() as ledger:
@@ -293,10 +296,53 @@ def _apply(tick: Tick, token: LockToken, record: FiringRecord, standing: Standin
     with tick.ledger() as ledger:
         is_begun = record.occurrence in _begun(ledger, record.campaign)
         _hold(tick, ledger, run)
+    until = _next_at(run)
+    if until is not None:
+        return _put_off(tick, token, started, until, is_begun=is_begun, run=run)
     back = FiringState.STARTED if is_begun else record.state
     failed = code in {ExitCode.REFUSED, ExitCode.ERROR}
     outcome = Outcome.FAILED if failed else Outcome.PAUSED
     return _moved_to(tick, token, started, back, outcome, _why(run), code, run)
+
+
+def _opening(tick: Tick, plan: Plan) -> float | None:
+    """Return when the first window of a plan's people opens (epoch seconds); None if it may be applied."""
+    waits_itself = tick.campaign.schedule.on_window_close is OnWindowClose.WAIT
+    if tick.rehearsal or waits_itself or plan.starts_at <= tick.now():
+        return None
+    return plan.starts_at.timestamp()
+
+
+def _opens_at(tick: Tick, record: FiringRecord, plan: Plan) -> float | None:
+    """Return when the first window opens, or did; an edited window may open sooner than was said before."""
+    opening = _opening(tick, plan)
+    if opening is not None or record.opens_at is None:
+        return opening
+    return min(record.opens_at, tick.now().timestamp())
+
+
+def _next_at(run: Mapping[str, Any]) -> float | None:
+    """Return from when on an apply may go on that ended for the hour alone (epoch seconds)."""
+    said = run.get("next_at")
+    return datetime.strptime(said, "%Y-%m-%dT%H:%M:%S%z").timestamp() if said else None
+
+
+def _put_off(
+    tick: Tick,
+    token: LockToken,
+    record: FiringRecord,
+    until: float,
+    *,
+    is_begun: bool,
+    run: Mapping[str, Any] | None = None,
+) -> Result:
+    """Let a firing rest until a window of those who are left opens. Nothing is wrong, and nobody is told."""
+    zone = tick.campaign.schedule.zone
+    local = in_zone(moment_of(until), zone)
+    detail = f"outside everybody's window, until {local:%Y-%m-%d %H:%M} {zone or 'UTC'}"
+    state = FiringState.STARTED if is_begun else FiringState.DUE
+    resting = replace(record, opens_at=until)
+    return _moved_to(tick, token, resting, state, Outcome.PAUSED, detail, run=run)
 
 
 def _hold(tick: Tick, ledger: Ledger, run: Mapping[str, Any]) -> None:

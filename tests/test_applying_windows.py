@@ -122,6 +122,7 @@ def test_whose_window_is_open_go_and_first_those_whose_window_closes_first(tmp_p
     assert world.order() == [JAYAPURA, JAYAPURA, JAKARTA, JAKARTA]
     assert (report.exit_code, report.remaining) == (ExitCode.STOPPED, 1)
     assert report.stop.cause is StopCause.WINDOW
+    assert report.stop.until == datetime(2027, 1, 15, 8, tzinfo=ZoneInfo(LOS_ANGELES)).timestamp()
     assert report.stop.detail == (
         "the window 08:00-20:00 is closed for all who are left, 1 person; "
         "it opens 2027-01-15 08:00 America/Los_Angeles"
@@ -134,6 +135,7 @@ def test_a_stopped_apply_goes_on_when_it_is_called_again_in_the_window(tmp_path)
     with pytest.raises(Refusal, match="closed for everybody") as refused:
         world.apply()
     assert refused.value.hint.startswith("apply again from 2027-01-15 08:00 America/Los_Angeles")
+    assert refused.value.holds_until == datetime(2027, 1, 15, 8, tzinfo=ZoneInfo(LOS_ANGELES))
     world.clock.time += 9 * 3600
     assert world.apply().exit_code is ExitCode.DONE
     assert world.order() == [JAKARTA, LOS_ANGELES]

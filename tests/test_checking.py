@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from runner.campaign import Campaign, RecipientColumns, Segment, TemplateUse
-from runner.checking import Today, compare, failed
+from runner.checking import Today, all_hold_from, compare, failed
 from runner.errors import FileProblems, Position, Problem, TemplateError
 from runner.plan import PlannedVariant, sealed
 from runner.planning import planned_template
@@ -170,6 +170,18 @@ def test_a_plan_is_due_from_its_very_moment_on_and_both_clocks_are_told():
     assert not refusals(plan, now=NOON)
     early = the_refusal(plan, now=NOON - timedelta(seconds=1))
     assert early.remedy == "apply again at or after 2026-03-20 19:00 Asia/Jakarta (2026-03-20T12:00Z)"
+    assert early.holds_from == NOON
+
+
+def test_what_another_hour_puts_right_all_holds_from_the_last_of_their_moments_and_no_other_ever():
+    plan = sealed(replace(WINDOWED, due_at=NOON - timedelta(hours=1)))
+    early = {"now": NOON - timedelta(days=1), "campaign": windowed(), "people": TOKYO}
+    broken = refusals(plan, **early)
+    assert [each.what for each in broken] == ["due", "window"]
+    # 20:00 in Tokyo is when it is due: the window opens the next morning.
+    assert all_hold_from(broken) == datetime(2026, 3, 20, 23, tzinfo=timezone.utc)
+    assert all_hold_from(refusals(plan, moved=1, **early)) is None
+    assert all_hold_from([]) is None
 
 
 def windowed(**schedule):
@@ -196,6 +208,7 @@ def test_where_everybodys_window_is_closed_it_says_when_the_first_opens(hour, op
         "08:00-20:00 in each person's time zone, closed for everybody",
     )
     assert closed.remedy == f"apply again from {opens}"
+    assert f"{closed.holds_from:%Y-%m-%dT%H:%MZ}" in opens
 
 
 def test_the_window_holds_from_its_opening_and_not_at_its_closing():

@@ -61,6 +61,16 @@ def test_it_tells_in_how_long_it_opens_by_the_later_clock():
     assert clocks.hours.opens_in("Asia/Jakarta") == 0
 
 
+def test_it_tells_when_it_opens_by_the_clock_that_shows_it_closed():
+    clocks = Clocks(NIGHT)
+    opens = clocks.wall + 7 * 3600
+    assert clocks.hours.opens_at("Asia/Jakarta") == opens
+    clocks.set(7 * 3600 + 60, error=-120)
+    assert clocks.hours.opens_at("Asia/Jakarta") == opens
+    clocks.set(7 * 3600)
+    assert clocks.hours.opens_at("Asia/Jakarta") == clocks.wall
+
+
 def test_who_is_turned_away_is_remembered_until_asked_for():
     clocks = Clocks(NIGHT)
     key = DeliveryKey(campaign="c", occurrence="once", phone="6281230000001")

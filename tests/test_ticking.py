@@ -17,7 +17,7 @@ from runner.ledger import open_ledger
 from runner.ledger.firings import FiringState
 from runner.ledger.interface import Holder, LockHeld, LockLost
 from runner.ledger.lock_names import campaign_lock_name, lock_name
-from runner.schedule import Missed, Schedule, Window
+from runner.schedule import Missed, Schedule
 from runner.ticking import Outcome, Standing, Tick, tick_campaign
 from tests.conftest import LEAST
 
@@ -58,6 +58,7 @@ class Desk:
             digest=f"plan-{len(world.planned)}",
             to_send=len(people),
             people=people,
+            starts_at=world.now,
             expires_at=firing.due_at + timedelta(hours=72),
         )
         world.plans[plan.digest] = plan
@@ -407,26 +408,6 @@ def test_a_time_that_is_put_off_fires_then_once(world):
     world.campaign = at(7)
     assert world.after(hours=2).tick() == []
     assert len(world.sent) == 3
-
-
-def test_before_its_window_opens_a_firing_is_not_late(world):
-    window = Window(opens=datetime(2026, 1, 1, 8).time(), closes=datetime(2026, 1, 1, 20).time())
-    world.campaign = replace(
-        world.campaign, schedule=Schedule(at=datetime(2026, 11, 23, 3), zone="UTC", window=window)
-    )
-    world.tick()
-    (result,) = world.after(hours=2).tick()
-    assert (result.outcome, result.exit_code) == (Outcome.PAUSED, ExitCode.DONE)
-    assert result.detail == "outside its window, until 2026-11-23 08:00 UTC"
-    (result,) = world.after(hours=4, minutes=5).tick()
-    assert result.outcome is Outcome.FINISHED
-
-
-def test_a_rehearsal_does_not_wait_for_the_window(world):
-    window = Window(opens=datetime(2026, 1, 1, 8).time(), closes=datetime(2026, 1, 1, 20).time())
-    world.campaign = replace(world.campaign, schedule=replace(HOURLY, window=window))
-    world.tick(rehearsal=True)
-    assert outcomes(world.after(minutes=60).tick(rehearsal=True)) == [("03:00", "finished")]
 
 
 def test_a_look_shows_what_a_tick_would_find_and_records_nothing(world):

@@ -137,10 +137,21 @@ def _apply_target(
 
 
 def apply_planned(
-    workplace: Workplace, path: Path, plan: Plan, notifier: Notifier, *, auto_approve: bool
+    workplace: Workplace,
+    path: Path,
+    plan: Plan,
+    notifier: Notifier,
+    *,
+    auto_approve: bool,
+    comes_again: bool = False,
 ) -> tuple[ExitCode, dict[str, object]]:
-    """Apply a plan and push its log; return the exit code and the run's document."""
-    code, document = _apply_plan(workplace, path, plan, notifier, auto_approve=auto_approve)
+    """Apply a plan and push its log; return the exit code and the run's document.
+
+    Whoever `comes_again` by itself, once the hour is right, has nobody told that it was not.
+    """
+    code, document = _apply_plan(
+        workplace, path, plan, notifier, auto_approve=auto_approve, comes_again=comes_again
+    )
     return _with_log(workplace, plan, notifier, code, document)
 
 
@@ -171,13 +182,20 @@ def _with_log(
 
 
 def _apply_plan(
-    workplace: Workplace, path: Path, plan: Plan, notifier: Notifier, *, auto_approve: bool
+    workplace: Workplace,
+    path: Path,
+    plan: Plan,
+    notifier: Notifier,
+    *,
+    auto_approve: bool,
+    comes_again: bool,
 ) -> tuple[ExitCode, dict[str, object]]:
     from runner.cli.watching import ApplyWatcher
 
     wanted = wanted_events(plan.document.get("notify"), workplace)
     tell = partial(notifier.tell, on=wanted)
-    with ApplyWatcher(plan, workplace, tell, auto_approve=auto_approve) as watcher:
+    watching = ApplyWatcher(plan, workplace, tell, auto_approve=auto_approve, comes_again=comes_again)
+    with watching as watcher:
         try:
             with _tuned_interpreter():
                 report = _run(_apply(workplace, path, plan, watcher))

@@ -69,7 +69,7 @@ class CampaignDesk:
     def apply(self, plan: Plan) -> tuple[ExitCode, Mapping[str, Any]]:
         """Send what is left of a plan that is kept; return the exit code and the document of the run."""
         path = self._paths[plan.digest]
-        return apply_planned(self._workplace, path, plan, self._notifier, auto_approve=True)
+        return apply_planned(self._workplace, path, plan, self._notifier, auto_approve=True, comes_again=True)
 
     def tell_planned(self, plan: Plan) -> None:
         """Tell people that a firing was planned."""

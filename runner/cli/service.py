@@ -15,6 +15,7 @@ from runner.cli import output
 from runner.cli.scheduled import load_scheduled, seconds_to_next, with_work
 from runner.cli.tick_processes import TickProcess
 from runner.cli.workplace import open_workplace
+from runner.due import rests
 from runner.errors import ExitCode, LedgerError, Refusal, RunnerError
 from runner.ledger.interface import Holder, Ledger, LockHeld, LockLost, LockToken
 from runner.ledger.lock_names import SERVE_LOCK
@@ -176,8 +177,9 @@ class Service:
             return self._settings.every
         self._error, self._last_tick_at, self._broken = None, now.timestamp(), len(scheduled.errors)
         self._say(scheduled.errors)
-        for path, _, _ in work:
-            self._start(path)
+        for path, _, records in work:
+            if not all(rests(record, now) for record in records):
+                self._start(path)
         return seconds_to_next(scheduled, datetime.now(timezone.utc), self._settings.every)
 
     def _start(self, path: Path) -> None:

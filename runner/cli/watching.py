@@ -15,7 +15,7 @@ import click
 
 from runner.cli import output
 from runner.control_group import HOLDOUT
-from runner.errors import ExitCode, RunnerError
+from runner.errors import ExitCode, Refusal, RunnerError
 from runner.logs.run_log import RunLog, open_run_log
 from runner.masking import harmless, mask_phone
 from runner.reports import notices, wording
@@ -40,16 +40,24 @@ _LINE_EVERY = 5.0
 class ApplyWatcher:
     """Follows one apply. Everything it says goes to stderr; the run log has one JSON line per event.
 
-    `tell` tells people elsewhere of changes of state.
+    `tell` tells people elsewhere of changes of state: but not that the hour was not right, where whoever
+    applies `comes_again` by itself once it is.
     """
 
     def __init__(
-        self, plan: Plan, workplace: Workplace, tell: Callable[[Notice], None], *, auto_approve: bool
+        self,
+        plan: Plan,
+        workplace: Workplace,
+        tell: Callable[[Notice], None],
+        *,
+        auto_approve: bool,
+        comes_again: bool = False,
     ) -> None:
         self._plan = plan
         self._tell = tell
         self._workplace = workplace
         self._auto_approve = auto_approve
+        self._comes_again = comes_again
         self._stack = ExitStack()
         self._log: RunLog | None = None
         self._progress: Progress | None = None
@@ -149,7 +157,7 @@ class ApplyWatcher:
         self._stack.close()
         if report.run is None:
             output.say(f"{self._plan.campaign}: nothing left to do")
-        else:
+        elif not (self._comes_again and report.stop and report.stop.until is not None):
             self._tell(notices.ended(report))
         for line in _accounts(report):
             output.say(line)
@@ -167,7 +175,9 @@ class ApplyWatcher:
 
         Whoever sits at the terminal has been told why it did not begin.
         """
-        if self._log is not None or self._auto_approve:
+        is_early = isinstance(error, Refusal) and error.holds_until is not None
+        is_quiet = (is_early and self._comes_again) or not (self._log is not None or self._auto_approve)
+        if not is_quiet:
             self._tell(notices.failed(self._plan, counts, error))
         self._write("run_failed", error=error.message, exit_code=int(exit_code), audit_head=self.audit_head)
         if self._log is not None:

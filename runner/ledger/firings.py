@@ -51,6 +51,7 @@ class FiringRecord:
     """One firing of a campaign as it stands: since when, by whom, and in words why.
 
     `plan` and `definition` are digests of what was planned for it last, `to_send` that plan's deliveries.
+    Before `opens_at`, where it is not None, nobody who is left may get it: everybody's window is closed.
     Once it has started, what is left of it may be sent until `expires_at`.
     """
 
@@ -64,6 +65,7 @@ class FiringRecord:
     plan: str | None = None
     definition: str | None = None
     to_send: int | None = None
+    opens_at: float | None = None
     expires_at: float | None = None
 
 

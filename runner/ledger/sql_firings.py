@@ -135,7 +135,7 @@ def _approval(row: Row) -> Approval:
 
 
 def _firing(row: Row) -> FiringRecord:
-    campaign, occurrence, due_at, state, at, by, detail, plan, definition, to_send, expires_at = row
+    campaign, occurrence, due_at, state, at, by, detail, plan, definition, to_send, opens_at, expires_at = row
     return FiringRecord(
         campaign=campaign,
         occurrence=occurrence,
@@ -147,5 +147,6 @@ def _firing(row: Row) -> FiringRecord:
         plan=plan,
         definition=definition,
         to_send=to_send,
+        opens_at=opens_at,
         expires_at=expires_at,
     )

@@ -456,23 +456,26 @@ UPDATE watched SET noted_until = :until WHERE campaign = :campaign AND noted_unt
 INSERT INTO firings (campaign, occurrence, due_at, state, at, by_whom, detail)
 VALUES (:campaign, :occurrence, :due_at, 'due', :now, :by, '')
 ON CONFLICT (campaign, occurrence) DO UPDATE
-SET due_at = excluded.due_at, state = excluded.state, at = excluded.at, by_whom = excluded.by_whom, detail = ''
+SET due_at = excluded.due_at, state = excluded.state, at = excluded.at, by_whom = excluded.by_whom, detail = '',
+    opens_at = NULL
 WHERE firings.state IN ('due', 'waiting', 'missed') AND firings.due_at < excluded.due_at
 
 -- name: move_firing
 -- Move a firing that is not closed.
 UPDATE firings SET due_at = :due_at, state = :state, at = :at, by_whom = :by, detail = :detail, plan = :plan,
-    definition = :definition, to_send = :to_send, expires_at = :expires_at
+    definition = :definition, to_send = :to_send, opens_at = :opens_at, expires_at = :expires_at
 WHERE campaign = :campaign AND occurrence = :occurrence AND state IN ('due', 'waiting', 'started')
 
 -- name: open_firings
 -- List a campaign's firings that are not closed, in the order of their due times.
-SELECT campaign, occurrence, due_at, state, at, by_whom, detail, plan, definition, to_send, expires_at FROM firings
+SELECT campaign, occurrence, due_at, state, at, by_whom, detail, plan, definition, to_send, opens_at, expires_at
+FROM firings
 WHERE campaign = :campaign AND state IN ('due', 'waiting', 'started') ORDER BY due_at, occurrence
 
 -- name: last_firings
 -- List the latest firings of a campaign, or of all.
-SELECT campaign, occurrence, due_at, state, at, by_whom, detail, plan, definition, to_send, expires_at FROM firings
+SELECT campaign, occurrence, due_at, state, at, by_whom, detail, plan, definition, to_send, opens_at, expires_at
+FROM firings
 WHERE CAST(:campaign AS TEXT) IS NULL OR campaign = :campaign ORDER BY due_at DESC, campaign, occurrence LIMIT :limit
 
 -- name: firing_counts

@@ -21,6 +21,7 @@ def firing_document(record: FiringRecord) -> dict[str, Any]:
         "plan": record.plan,
         "definition": record.definition,
         "to_send": record.to_send,
+        "opens_at": None if record.opens_at is None else _moment(record.opens_at),
         "expires_at": None if record.expires_at is None else _moment(record.expires_at),
     }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from runner.errors import RunnerError
+from runner.errors import Refusal, RunnerError
 
 if TYPE_CHECKING:
     from runner.applying import Report
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
 
 
 def report_document(report: Report) -> dict[str, object]:
-    """Return how an apply ended."""
+    """Return how an apply ended; times in ISO 8601, UTC."""
     stop = report.stop
+    until = None if stop is None or stop.until is None else datetime.fromtimestamp(stop.until, timezone.utc)
     return {
         "run": report.run,
         **accounts(report.plan, report.counts),
@@ -22,6 +24,7 @@ def report_document(report: Report) -> dict[str, object]:
         "interrupted": report.interrupted,
         "held_out": report.counts.held_out,
         "stop": {"cause": stop.cause.value, "detail": stop.detail} if stop else None,
+        "next_at": _moment(until),
         "exit_code": int(report.exit_code),
     }
 
@@ -43,4 +46,12 @@ def accounts(plan: Plan, counts: Counts | None) -> dict[str, object]:
 
 def error_document(error: RunnerError) -> dict[str, object]:
     """Return what an apply that was refused, or ended with an error, says."""
-    return {"error": {"message": error.message, "hint": error.hint}, "exit_code": int(error.exit_code)}
+    return {
+        "error": {"message": error.message, "hint": error.hint},
+        "next_at": _moment(error.holds_until if isinstance(error, Refusal) else None),
+        "exit_code": int(error.exit_code),
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}"

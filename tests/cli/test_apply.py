@@ -312,8 +312,10 @@ def test_outside_the_window_nothing_is_sent_and_it_says_when_it_opens(project, p
     assert datetime.fromisoformat(summary["starts_at"]) == opens
     (group,) = summary["windows"]
     assert (group["timezones"], group["people"]) == (["Asia/Jakarta"], 2)
+    refused = apply()
+    assert datetime.fromisoformat(refused["next_at"].replace("Z", "+00:00")) == opens
     assert_refused(
-        apply(),
+        refused,
         sandbox,
         f"NOT  window: {window} in each person's time zone, closed for everybody",
         f"apply again from {opens:%Y-%m-%d %H:%M} Asia/Jakarta ",
@@ -353,6 +355,8 @@ def test_people_whose_window_is_closed_wait_in_the_zones_that_their_rows_name(pr
     assert (entry["accepted"], entry["remaining"], entry["exit_code"]) == (2, 1, 5)
     assert entry["stop"]["cause"] == "window"
     assert "Asia/Jayapura" in entry["stop"]["detail"]
+    opens = (now - timedelta(hours=3)).replace(second=0, microsecond=0) + timedelta(days=1)
+    assert datetime.fromisoformat(entry["next_at"].replace("Z", "+00:00")) == opens
     assert "open for 2 of 3 people; from " in entry["err"]
     assert "no window is open any more, with 1 left; apply stops then" in entry["err"]
 

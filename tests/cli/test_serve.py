@@ -12,10 +12,12 @@ import urllib.error
 import urllib.request
 from contextlib import ExitStack, closing, suppress
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
 
 from runner.cli.scheduled import Scheduled, seconds_to_next
+from tests.cli.test_apply import closed_window
 from tests.cli.test_tick import due, watched
 from tests.conftest import CAMPAIGN, LEAST, RUNNER_YML, mobiles, people
 
@@ -115,6 +117,31 @@ def test_it_sends_what_comes_due_reloads_files_and_shows_how_it_is(project, appr
     assert code == 0
     assert err.count("campaigns/bad.yml") == 1
     assert run("tick", "--json").json["campaigns"][0]["firings"] == []
+
+
+def test_it_starts_no_tick_of_a_campaign_whose_firings_all_rest(project, approved, run, sandbox, monkeypatch):
+    from runner.cli import service
+    from runner.ledger.liveness import this_process
+    from runner.project_file import load_project
+
+    window, _ = closed_window()
+    approved("one", schedule=due(window=f"'{window}'"))
+    approved("two")
+    assert run("tick", "campaigns/one.yml").code == 0
+    started = []
+
+    def stub(path, *flags):
+        started.append(path.name)
+        return SimpleNamespace(entries=list, stop=lambda: None)
+
+    monkeypatch.setattr(service, "TickProcess", stub)
+    monkeypatch.chdir(project.root)
+    settings = service.Settings(paths=(), every=1, parallel=8, standby=False, sandbox=False)
+    serving = service.Service(settings, load_project(project.root), this_process("ada"))
+    token = serving.try_to_lead()
+    serving.stop.wait = lambda seconds: serving.stop.set()
+    serving.run(token)
+    assert started == ["two.yml"]
 
 
 def test_it_wakes_at_the_next_firing_and_at_its_interval_at_the_latest(load):

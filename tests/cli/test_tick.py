@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from runner.ledger import open_ledger
+from tests.cli.test_apply import JAKARTA, closed_window
 from tests.cli.test_git import git
 from tests.cli.test_telling import receiver
 from tests.conftest import CAMPAIGN, RUNNER_YML, mobiles, people
@@ -164,6 +165,57 @@ def test_one_that_is_late_is_missed_recorded_and_shown(project, tick, watched, r
     assert run("status").out.splitlines()[-1].startswith("missed: promo once, due ")
     (shown,) = run("status", "--json").json["firings"]
     assert shown["detail"] == firing["detail"] == "90 minutes late (schedule.missed is run_once)"
+
+
+def test_while_everybodys_window_is_closed_it_is_planned_once_rests_and_is_no_error(
+    project, tick, watched, run, sandbox, receiver, monkeypatch
+):
+    monkeypatch.setenv("RUNNER_NOTIFY_URLS", f"json://127.0.0.1:{receiver.port}")
+    window, opens = closed_window()
+    project.campaign(CAMPAIGN + due(window=f"'{window}'") + "notify: {on: [planned, stopped, failed]}\n")
+    watched()
+    run("approve", "promo.yml", "--auto-approve")
+    for _ in range(2):
+        firing = firing_of(tick())
+        assert (firing["outcome"], firing["state"], firing["exit_code"]) == ("paused", "due", 0)
+        until = opens.astimezone(timezone.utc)
+        assert firing["detail"] == f"outside everybody's window, until {until:%Y-%m-%d %H:%M} UTC"
+        assert (firing["opens_at"], firing["run"]) == (f"{until:%Y-%m-%dT%H:%M:%SZ}", None)
+        for plan in (project.root / ".runner/plans").iterdir():
+            plan.unlink()
+    assert [json.loads(body)["title"] for _, body in receiver.posts] == ["promo once: planned"]
+    assert sandbox.accepted() == []
+    assert run("tick", "promo.yml", "--sandbox", "--json").code == 0
+
+
+def test_who_is_left_when_the_windows_close_rests_until_the_next_one_and_nobody_is_told(
+    project, tick, watched, run, sandbox, receiver, monkeypatch
+):
+    monkeypatch.setenv("RUNNER_NOTIFY_URLS", f"json://127.0.0.1:{receiver.port}")
+    now = datetime.now(JAKARTA)
+    window = f"'{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=1):%H:%M}'"
+    zones = "CASE id WHEN 'c1' THEN 'Asia/Jayapura' END AS zone"
+    text = CAMPAIGN.replace("SELECT *", f"SELECT *, {zones}")
+    text = text.replace("consent: consent", "consent: consent, timezone: zone")
+    project.campaign(text + due(window=window) + "notify: {on: [started, stopped, failed]}\n")
+    watched()
+    run("approve", "promo.yml", "--auto-approve")
+    firing = firing_of(tick())
+    assert (firing["outcome"], firing["state"], firing["exit_code"]) == ("paused", "started", 0)
+    entry = firing["run"]
+    assert (entry["accepted"], entry["remaining"], entry["exit_code"]) == (1, 1, 5)
+    assert firing["opens_at"] == entry["next_at"] is not None
+    again = firing_of(tick())
+    assert (again["outcome"], again["run"], again["opens_at"]) == ("paused", None, entry["next_at"])
+    assert [json.loads(body)["title"] for _, body in receiver.posts] == ["promo once: started"]
+    # A tick that meets closed windows anew, as after a kill, is told to wait by the apply itself.
+    with closing(open_ledger("sqlite:///.runner/ledger.db", root=project.root)) as ledger:
+        ledger._store._connection.execute("UPDATE firings SET opens_at = NULL")
+    again = firing_of(tick())
+    assert (again["outcome"], again["exit_code"], again["run"]["exit_code"]) == ("paused", 0, 4)
+    assert again["opens_at"] == entry["next_at"]
+    assert len(receiver.posts) == 1
+    assert len(list((project.root / ".runner/plans").iterdir())) == 1
 
 
 def test_growth_over_the_guard_is_refused_and_told(project, tick, watched, run, sandbox):

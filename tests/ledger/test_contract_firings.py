@@ -83,7 +83,15 @@ def test_a_slot_is_noted_once_and_a_closed_one_stays_closed(ledger, note, token)
     assert note(firing(0)) == [record, later]
     for state in (FiringState.WAITING, FiringState.STARTED, FiringState.FINISHED):
         moved = replace(
-            record, state=state, at=NOW + 1, detail="why", plan="p", definition="d", to_send=3, expires_at=NOW
+            record,
+            state=state,
+            at=NOW + 1,
+            detail="why",
+            plan="p",
+            definition="d",
+            to_send=3,
+            opens_at=NOW + 7,
+            expires_at=NOW,
         )
         assert ledger.move_firings(token, [moved])
         assert ledger.last_firings("lebaran", 9)[-1] == moved
@@ -101,9 +109,12 @@ def test_a_missed_firing_that_was_put_to_a_later_time_is_due_again_and_a_finishe
     ledger.move_firings(token, [replace(record, state=FiringState.MISSED, detail="late")])
     assert note(firing(0, "once")) == []
     (again,) = note(firing(8, "once"))
-    ledger.move_firings(token, [replace(again, state=FiringState.WAITING, detail="nobody approved it")])
+    ledger.move_firings(
+        token, [replace(again, state=FiringState.WAITING, detail="nobody approved it", opens_at=NOW)]
+    )
     (again,) = note(firing(9, "once"))
     assert (again.state, again.due_at, again.detail) == (FiringState.DUE, NOW + 540, "")
+    assert again.opens_at is None
     for state in (FiringState.STARTED, FiringState.FINISHED):
         assert ledger.move_firings(token, [replace(again, state=state)])
         assert [each.due_at for each in note(firing(15, "once"))] in ([], [NOW + 540])

@@ -31,6 +31,7 @@ CREATE TABLE firings (
     plan text,
     definition text,
     to_send bigint,
+    opens_at double precision,
     expires_at double precision,
     PRIMARY KEY (campaign, occurrence)
 );

@@ -31,6 +31,7 @@ CREATE TABLE firings (
     plan TEXT,
     definition TEXT,
     to_send INTEGER,
+    opens_at REAL,
     expires_at REAL,
     PRIMARY KEY (campaign, occurrence)
 ) WITHOUT ROWID;
