@@ -180,7 +180,7 @@ def test_the_control_group_are_the_rejections_of_that_reason_alone(tmp_path):
 
 
 def test_a_control_group_that_is_no_such_table_is_refused(tmp_path):
-    plan = replace(PLAN, to_send=1, rejected={"holdout": 1})
+    plan = replace(PLAN, to_send=1, rejected={"holdout": 1}, window=None)
     rejections(table(tmp_path, [row(1)]), [row(2)])
     check_recipients(tmp_path, plan)
     pq.write_table(pa.table({"reason": ["holdout"]}), tmp_path / REJECTIONS)
