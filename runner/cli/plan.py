@@ -27,7 +27,10 @@ from runner.work_folder import work_folder
 
 if TYPE_CHECKING:
     from runner.history import History
+    from runner.ledger.interface import Ledger
+    from runner.planning import Circumstances, Source
     from runner.segments.interface import Remote
+    from runner.template import Template
 
 
 @click.command(name="plan")
@@ -81,44 +84,27 @@ def plan_campaign(
 
     What is `given` may be for other campaigns too.
     """
-    from runner.cli.forgotten import forgotten_people
     from runner.ledger import open_ledger
-    from runner.planning import Circumstances, make_plan
-    from runner.segments import segment_source
+    from runner.planning import make_plan
 
     known = parameter_names(campaign.segment)
     parameters = {name: value for name, value in given.parameters.items() if name in known}
     campaign = with_parameters(campaign, parameters)
     key = plan_key()
     now = datetime.now(timezone.utc).replace(microsecond=0)
-    listing = workplace.provider(campaign.provider).templates()
-    for message in campaign.messages:
-        listing.require(message.template.name, message.template.language)
-    fetch = partial(
-        segment_source(campaign.segment.source),
-        campaign.segment,
-        project=workplace.project,
-        remote=_remote(workplace, campaign, now),
-    )
+    templates = _templates(workplace, campaign)
     ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
     with closing(ledger), private_folder(workplace) as folder:
         plan = make_plan(
             campaign,
-            source=fetch,
-            templates=listing.templates,
+            source=_source(workplace, campaign, now),
+            templates=templates,
             provider=workplace.provider_settings(campaign.provider),
             provider_is_local=workplace.is_local(campaign.provider),
             ledger=ledger,
-            circumstances=Circumstances(
-                now=now,
-                workspace=folder,
-                expires_after=timedelta(hours=workplace.project.plan_expires_hours),
-                git=git_state(workplace.project.root),
-                versions=versions(),
-                suppression=workplace.project.suppression,
-                timezone=workplace.project.timezone,
+            circumstances=replace(
+                _circumstances(workplace, now, folder, ledger),
                 history=_history(workplace, campaign, now),
-                forgotten=forgotten_people(ledger),
                 parameters=parameters,
                 occurrence_at=given.occurrence_at,
             ),
@@ -130,6 +116,43 @@ def plan_campaign(
     if out is None:
         _retire_older(target, plan)
     return plan, target
+
+
+def _templates(workplace: Workplace, campaign: Campaign) -> Sequence[Template]:
+    """Return the provider's templates; ProviderError where it did not list one that the campaign needs."""
+    listing = workplace.provider(campaign.provider).templates()
+    for message in campaign.messages:
+        listing.require(message.template.name, message.template.language)
+    return listing.templates
+
+
+def _source(workplace: Workplace, campaign: Campaign, now: datetime) -> Source:
+    from runner.segments import segment_source
+
+    return partial(
+        segment_source(campaign.segment.source),
+        campaign.segment,
+        project=workplace.project,
+        remote=_remote(workplace, campaign, now),
+    )
+
+
+def _circumstances(workplace: Workplace, now: datetime, folder: Path, ledger: Ledger) -> Circumstances:
+    """Return when, where and with what this project plans."""
+    from runner.cli.forgotten import forgotten_people
+    from runner.planning import Circumstances
+
+    project = workplace.project
+    return Circumstances(
+        now=now,
+        workspace=folder,
+        expires_after=timedelta(hours=project.plan_expires_hours),
+        git=git_state(project.root),
+        versions=versions(),
+        suppression=project.suppression,
+        timezone=project.timezone,
+        forgotten=forgotten_people(ledger),
+    )
 
 
 def _history(workplace: Workplace, campaign: Campaign, now: datetime) -> list[History]:
