@@ -43,6 +43,7 @@ from runner.sending import (
     send_all,
     unknowns_exceeded,
 )
+from runner.sharing import Share
 
 #: The rules by which a gate of ours refuses a delivery at send time.
 GATE_RULES = ("suppressed", "opted_out", FREQUENCY_CAP, MIN_DISTANCE, FORGOTTEN, EXPIRED)
@@ -305,7 +306,13 @@ def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally, reached: 
     return Equipment(
         journal=GroupCommit(apply.ledger, token, run, apply.clock.now, apply.caps),
         carrier=apply.carrier,
-        pace=Pace(sender=apply.plan.sender, rate=apply.rate, row=apply.ledger, clock=apply.clock),
+        pace=Pace(
+            sender=apply.plan.sender,
+            share=Share(run=run, weight=apply.plan.priority),
+            rate=apply.rate,
+            row=apply.ledger,
+            clock=apply.clock,
+        ),
         clock=apply.clock,
         halt=apply.halt,
         limits=apply.limits,

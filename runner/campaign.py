@@ -16,6 +16,9 @@ from runner.schedule import Schedule
 FREQUENCY_CAP = "frequency_cap"
 MIN_DISTANCE = "min_distance"
 
+#: The weights by which campaigns that send at the same time share their sender's rate.
+PRIORITIES = range(1, 11)
+
 
 class PhoneStyle(Enum):
     """How a column writes numbers without `+` or `00`; None in a campaign means: try both readings."""
@@ -261,6 +264,7 @@ class Campaign:
 
     `name` is its identity for ever. `path` is the file relative to the project root (POSIX form).
     `document` is the file as parsed, plain JSON values: the plan keeps it, and its digest covers it.
+    `priority` is its weight among the campaigns that send at the same time for its sender (PRIORITIES).
     `template` and `variables` are those of a campaign without `variants`; with variants each has its own.
     """
 
@@ -276,6 +280,7 @@ class Campaign:
     variants: tuple[Variant, ...] = ()
     schedule: Schedule = field(default_factory=Schedule)
     provider: str = "ada"
+    priority: int = 1
     guards: Guards = field(default_factory=Guards)
     holdout: Holdout | None = None
     log: Mapping[str, Any] = field(default_factory=dict)

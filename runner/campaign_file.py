@@ -155,6 +155,7 @@ def _campaign(
         **read_messages(document),
         schedule=schedule,
         provider=document.get("delivery", {}).get("provider", _DEFAULT_PROVIDER),
+        priority=int(document.get("delivery", {}).get("priority", 1)),
         guards=_guards(document.get("guards", {})),
         holdout=_holdout(document),
         log=document.get("log", {}),

@@ -18,6 +18,7 @@ from math import ceil
 from typing import Any, Protocol
 
 from runner.pacing import NETWORK_JITTER, Margin, has_lost_its_slot
+from runner.sharing import Share
 
 #: The longest an intent may need between the wait for its slot and the slot, in seconds.
 _LONGEST_LEAD = 0.05
@@ -52,6 +53,13 @@ class PaceRow(Protocol):
 
     async def reserve_slot(self, sender: str, interval: float, now: float) -> float:
         """Reserve the next slot, by the clock of `now`, at least `interval` after the last one reserved."""
+        ...
+
+    async def claim_slot(self, sender: str, share: Share, interval: float, now: float) -> tuple[float, bool]:
+        """Reserve the next slot if it is this run's turn, and return it and True.
+
+        Else return when to claim again, and False.
+        """
         ...
 
     def delay_sender(self, sender: str, seconds: float, now: float) -> Coroutine[Any, Any, None]:
@@ -91,10 +99,14 @@ class Departure:
 
 
 class Pace:
-    """The pace of one sender within this process. `rate` is messages a second, None for unlimited."""
+    """The pace of one run within this process: its `share` of the sender's slots.
 
-    def __init__(self, *, sender: str, rate: float | None, row: PaceRow, clock: Clock) -> None:
+    `rate` is the sender's messages a second, None for unlimited: then there is nothing to share.
+    """
+
+    def __init__(self, *, sender: str, share: Share, rate: float | None, row: PaceRow, clock: Clock) -> None:
         self._sender = sender
+        self._share = share
         self._rate = rate
         self._row = row
         self._clock = clock
@@ -105,20 +117,28 @@ class Pace:
         self._pushes: set[asyncio.Task[None]] = set()
         self._ways: deque[float] = deque(maxlen=_WAYS_REMEMBERED)
 
-    async def take_turn(self) -> Departure:
-        """Wait until just before the next free slot of the sender, and return it."""
+    async def take_turn(self) -> Departure | None:
+        """Wait until just before the next free slot of the sender, and return it.
+
+        None when that one was another run's: ask again, if there still is a message to send.
+        """
         if self._rate is None:
             now = self._clock.steady()
             return Departure(now, now, _ignore)
         async with self._turn:
-            slot = await self._reserve(self._rate)
+            at, is_slot = await self._claim(self._rate)
+            if not is_slot:
+                await self._sleep_until(at)
+                return None
+            slot = at
             await self._sleep_until(slot - self._lead - self._shortest_way())
             return Departure(slot, self._clock.steady(), self._learn)
 
     async def wait_to_leave(self, departure: Departure) -> None:
         """Wait for the very slot; and, should an earlier message have left late, for its second to pass.
 
-        A message that comes so late that it would crowd the next ones loses its slot and takes another.
+        A message that comes so late that it would crowd the next ones loses its slot and takes another. Its
+        run has paid for the one it lost, and its intent is on disk: nobody's turn comes before it.
         """
         if self._rate is None:
             return
@@ -176,11 +196,19 @@ class Pace:
         """Hold the sender's next slots: the provider asked everybody to wait."""
         await self._row.hold_sender(self._sender, seconds, self._clock.steady())
 
+    async def _claim(self, rate: float) -> tuple[float, bool]:
+        await self._all_pushed()
+        spacing = self._margin.interval(rate)
+        return await self._row.claim_slot(self._sender, self._share, spacing, self._clock.steady())
+
     async def _reserve(self, rate: float) -> float:
-        if self._pushes:
-            await asyncio.gather(*self._pushes)
+        await self._all_pushed()
         spacing = self._margin.interval(rate)
         return await self._row.reserve_slot(self._sender, spacing, self._clock.steady())
+
+    async def _all_pushed(self) -> None:
+        if self._pushes:
+            await asyncio.gather(*self._pushes)
 
     def _learn_lead(self, needed: float) -> None:
         """Keep the lead just above what committing an intent takes, forgetting slowly."""

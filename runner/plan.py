@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
+from runner.campaign import PRIORITIES
 from runner.typed_json import read_typed
 from runner.zone_forecast import ZoneForecast
 
@@ -129,7 +130,8 @@ class Plan:
 
     Counts are rows; `rows = to_send + already_sent + sum(rejected.values())`. Times are aware, UTC: the first
     message may go at `starts_at`, the last goes at `ends_at`, as `forecast` says for each set of time zones
-    (none without a window); after `deadline` none goes. `rate` is messages a second (None: unlimited).
+    (none without a window); after `deadline` none goes. `rate` is messages a second (None: unlimited),
+    which campaigns that send at the same time share by `priority`.
     `facts` is what the source says of itself (its job, a population), `parameters` what `--param` gave.
     `template` is None in a plan with `variants`, each of which has its own.
     `generation` is the ledger's for this occurrence when the plan was made. `files` maps the plan's tables to
@@ -172,6 +174,7 @@ class Plan:
     facts: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     variants: tuple[PlannedVariant, ...] = ()
+    priority: int = 1
     digest: str = ""
     seal: str = ""
 
@@ -244,6 +247,7 @@ def is_sound(plan: Plan) -> bool:
         and all(0 <= count <= _MOST for count in counts)
         and all(_YEARS[0] <= moment.year <= _YEARS[1] for moment in times)
         and (plan.rate is None or _SLOWEST <= plan.rate <= _MOST)
+        and plan.priority in PRIORITIES
         and isinstance(plan.document.get("segment"), Mapping)
         and _has_messages(plan)
     )

@@ -213,6 +213,7 @@ def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
         provider_is_local=provider_is_local,
         sender=provider.sender,
         rate=provider.rate.per_second,
+        priority=campaign.priority,
         template=None if campaign.variants else planned_template(templates[0]),
         variants=_variants(draft),
         rows=fetched.rows,

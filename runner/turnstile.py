@@ -50,6 +50,8 @@ class Turnstile:
                 if is_late is not None and is_late():
                     break
                 departure = await self._pace.take_turn()
+                if departure is None:
+                    continue
                 if self._is_stopped():
                     break
                 # While it waited for its slot, others may have been answered.

@@ -127,9 +127,16 @@ def test_max_unknown_and_a_canary_are_taken_over(load):
     assert load(LEAST).guards.canary is None
 
 
+def test_a_priority_is_a_whole_number_however_it_is_written(load):
+    assert load(LEAST + "delivery: {priority: 10}\n").priority == 10
+    priority = load(LEAST + "delivery: {priority: 3.0}\n").priority
+    assert (priority, type(priority)) == (3, int)
+
+
 def test_the_least_campaign_has_defaults(load):
     campaign = load(LEAST)
     assert campaign.provider == "ada"
+    assert campaign.priority == 1
     assert campaign.variables == ()
     assert (
         campaign.schedule.at,

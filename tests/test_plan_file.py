@@ -159,6 +159,7 @@ def test_a_packed_member_is_refused_before_it_can_fill_the_disk(written):
         {"zone": "Nowhere/Else"},
         {"rate": 0.0},
         {"rate": 1e-300},
+        {"priority": 0},
         {"to_send": -3, "already_sent": 10},
         {"rows": 10**30, "to_send": 10**30 - 4},
         {"document": {}},

@@ -138,6 +138,7 @@ def test_a_plan_holds_what_decides_who_gets_what(tmp_path):
     assert (plan.campaign, plan.occurrence, plan.campaign_path) == ("promo", "once", "campaigns/promo.yml")
     assert (plan.rows, plan.to_send, plan.already_sent, dict(plan.rejected)) == (3, 3, 0, {})
     assert (plan.sender, plan.rate, plan.generation) == ("60110000001", 5.0, 4)
+    assert plan.priority == 1
     assert plan.files == {name: sha256_of_file(tmp_path / name) for name in (RECIPIENTS, REJECTIONS)}
     assert plan.expires_at == NOW + timedelta(hours=72)
 
@@ -405,6 +406,10 @@ def test_a_plan_of_several_days_is_valid_until_a_day_after_its_last_message(tmp_
     plan = planned(tmp_path, rows(20), campaign=windowed(), provider=slow)
     assert plan.ends_at - plan.starts_at > timedelta(days=3)
     assert plan.expires_at == plan.ends_at + timedelta(days=1)
+
+
+def test_the_plan_says_by_which_priority_it_shares_its_sender(tmp_path):
+    assert planned(tmp_path, rows(1), campaign=replace(CAMPAIGN, priority=7)).priority == 7
 
 
 @pytest.mark.parametrize(

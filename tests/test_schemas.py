@@ -72,7 +72,7 @@ CAMPAIGN = {
         "on_window_close": "wait",
         "expire_after": "2d",
     },
-    "delivery": {"provider": "ada"},
+    "delivery": {"provider": "ada", "priority": 3},
     "guards": {
         "max_recipients": 10,
         "max_rejected": "30%",

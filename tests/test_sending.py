@@ -20,6 +20,7 @@ from runner.ledger.interface import CampaignStopped, StopRecord
 from runner.open_hours import OpenHours
 from runner.pacing import PaceState
 from runner.sending import Equipment, Limits, Tally, exit_code_of, send_all
+from runner.sharing import Share
 from runner.window import LAST_CALL, Window
 from tests.virtual_time import VirtualClock, run_virtually
 
@@ -49,6 +50,9 @@ class Row:
     async def reserve_slot(self, sender, interval, now):
         slot, self.state = self.state.reserved(now, interval)
         return slot
+
+    async def claim_slot(self, sender, share, interval, now):
+        return await self.reserve_slot(sender, interval, now), True
 
     async def delay_sender(self, sender, seconds, now):
         self.state = self.state.delayed(now, seconds)
@@ -146,7 +150,7 @@ class World:
             equipment = Equipment(
                 journal=self,
                 carrier=self,
-                pace=Pace(sender="s", rate=rate, row=self.row, clock=self.clock),
+                pace=Pace(sender="s", share=Share(run=1), rate=rate, row=self.row, clock=self.clock),
                 clock=self.clock,
                 halt=self.halt,
                 limits=Limits(**limits),
@@ -189,6 +193,34 @@ def test_no_second_holds_more_than_the_rate_and_98_percent_of_it_is_used(latency
     arrivals = sorted(world.arrivals)
     assert min(late - early for early, late in zip(arrivals, arrivals[5:], strict=False)) > 1.0
     assert (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]) >= 0.98 * 5
+
+
+def others_have_the_slots(world, until):
+    """Let every slot before `until` (seconds) be another run's."""
+
+    async def claim_slot(sender, share, interval, now):
+        if world.seconds() < until:
+            return now + interval / 2, False
+        return await world.row.reserve_slot(sender, interval, now), True
+
+    world.row.claim_slot = claim_slot
+
+
+def test_while_the_slots_are_other_runs_nothing_leaves_and_then_all_goes_on():
+    world = World()
+    others_have_the_slots(world, until=3.0)
+    tally = world.send_all(20)
+    assert tally.accepted == 20
+    assert 3.0 <= min(world.arrivals) - world.clock.start < 3.3
+
+
+def test_who_waits_for_other_runs_to_have_had_their_turn_stops_at_once():
+    world = World()
+    world.stop_at = 3.0
+    others_have_the_slots(world, until=100.0)
+    tally = world.send_all(20)
+    assert (tally.remaining, world.arrivals) == (20, [])
+    assert world.ended_at < 3.2
 
 
 def test_a_steady_way_to_the_socket_costs_nothing_of_the_rate():

@@ -38,6 +38,7 @@ from runner.ledger.records import (
 )
 from runner.ledger.webhooks import OptOutReader, WebhookReader, WebhookRows
 from runner.notice import Notice
+from runner.sharing import Share
 
 __all__ = [
     "STALE_AFTER",
@@ -246,6 +247,13 @@ class PaceRows(Protocol):
 
     def reserve_slot(self, sender: str, interval: float, now: float) -> float:
         """Reserve and return the next slot, at least `interval` seconds after the one reserved before."""
+        ...
+
+    def claim_slot(self, sender: str, share: Share, interval: float, now: float) -> tuple[float, bool]:
+        """Reserve the next slot for a run, if it is this run's turn (`runner.sharing`): return it and True.
+
+        Else return when to claim again, and False.
+        """
         ...
 
     def delay_sender(self, sender: str, seconds: float, now: float) -> None:

@@ -18,6 +18,7 @@ from runner.campaign import Cap
 from runner.delivery import Answer, Delivery
 from runner.ledger import open_ledger
 from runner.ledger.interface import CampaignStopped, Intent, Ledger, LockToken, Settlement
+from runner.sharing import Share
 
 Result = TypeVar("Result")
 
@@ -37,6 +38,10 @@ class LedgerThread:
     async def reserve_slot(self, sender: str, interval: float, now: float) -> float:
         """Reserve the sender's next slot; epoch seconds."""
         return await self.call(lambda ledger: ledger.reserve_slot(sender, interval, now))
+
+    async def claim_slot(self, sender: str, share: Share, interval: float, now: float) -> tuple[float, bool]:
+        """Reserve the sender's next slot for a run: return it and True; or when to claim again, and False."""
+        return await self.call(lambda ledger: ledger.claim_slot(sender, share, interval, now))
 
     async def delay_sender(self, sender: str, seconds: float, now: float) -> None:
         """Push the sender's free slots by `seconds`."""

@@ -91,6 +91,7 @@ class SqlLedger:
         self.release = locks.release
 
         self.reserve_slot = paces.reserve_slot
+        self.claim_slot = paces.claim_slot
         self.delay_sender = paces.delay_sender
         self.hold_sender = paces.hold_sender
 

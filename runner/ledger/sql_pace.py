@@ -7,10 +7,12 @@ the caller's, so that machines whose clocks differ still keep one pace.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from runner.ledger import sql_rows as rows
 from runner.ledger.store import Store
 from runner.pacing import PaceState
+from runner.sharing import Ruling, Share, rule
 
 #: A sample that far below the best one is no slow answer: the caller's clock was set back; seconds.
 _SET_BACK = 1.0
@@ -39,7 +41,7 @@ class _Offset:
 
 
 class SenderPaces:
-    """The senders table: one row for each sender, as `runner.pacing` has it."""
+    """The senders table, one row for each sender as `runner.pacing` has it; and who shares it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,6 +54,18 @@ class SenderPaces:
             slot, state = state.reserved(here, interval)
             self._keep(sender, state)
         return slot + self._offset.observed(now - asked)
+
+    def claim_slot(self, sender: str, share: Share, interval: float, now: float) -> tuple[float, bool]:
+        """Reserve the next slot for a run, if it is this run's turn: return it and True.
+
+        Else return when to claim again, and False.
+        """
+        with self._store.transaction():
+            state, here, asked = self._pace(sender, now)
+            standings = [rows.standing(row) for row in self._store.rows("shares", sender=sender)]
+            ruling = rule(share, standings, state, now=here, spacing=interval)
+            self._keep_ruling(sender, ruling)
+        return ruling.at + self._offset.observed(now - asked), ruling.is_slot
 
     def delay_sender(self, sender: str, seconds: float, now: float) -> None:
         """Move every slot not reserved yet by `seconds`; delays add up."""
@@ -76,6 +90,14 @@ class SenderPaces:
             self._store.run("add_sender", {"sender": sender})
             (found,) = self._store.rows("pace", sender=sender, now=now)
         return rows.pace(found)
+
+    def _keep_ruling(self, sender: str, ruling: Ruling) -> None:
+        if ruling.gone:
+            self._store.run_all("drop_share", [{"sender": sender, "run": run} for run in ruling.gone])
+        if ruling.standing is not None:
+            self._store.run("set_share", {"sender": sender, **asdict(ruling.standing)})
+        if ruling.is_slot:
+            self._keep(sender, ruling.pace)
 
     def _keep(self, sender: str, state: PaceState) -> None:
         pace = {

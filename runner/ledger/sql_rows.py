@@ -22,6 +22,7 @@ from runner.ledger.interface import (
 )
 from runner.ledger.store import Row
 from runner.pacing import PaceState
+from runner.sharing import Standing
 
 #: One entry of `settle_deliveries`, as the statement says.
 Settled = tuple[str, str, str, "str | None", "int | None", "str | None", "str | None"]
@@ -165,6 +166,12 @@ def pace(row: Row) -> tuple[PaceState, float, float]:
     """Read a row of `pace`: the state, the time by which it goes, and when, by that, it was asked for."""
     tat, seen_at, widest, widest_until, here, asked = row
     return PaceState(tat=tat, seen_at=seen_at, widest=widest, widest_until=widest_until), here, asked
+
+
+def standing(row: Row) -> Standing:
+    """Read a row of `shares`."""
+    run, passed, seen_at = row
+    return Standing(run=run, passed=passed, seen_at=seen_at)
 
 
 def settled(phone: str, answer: Answer) -> Settled:

@@ -310,6 +310,19 @@ WHERE sender = :sender
 INSERT INTO senders (sender, tat, seen_at, widest, widest_until) VALUES (:sender, 0, 0, 0, 0)
 ON CONFLICT (sender) DO NOTHING
 
+-- name: shares
+-- List the runs that share a sender's pace.
+SELECT run_id, passed, seen_at FROM pace_shares WHERE sender = :sender
+
+-- name: set_share
+-- Keep how far a run has passed.
+INSERT INTO pace_shares (sender, run_id, passed, seen_at) VALUES (:sender, :run, :passed, :seen_at)
+ON CONFLICT (sender, run_id) DO UPDATE SET passed = excluded.passed, seen_at = excluded.seen_at
+
+-- name: drop_share
+-- Forget a run that takes no slots any more.
+DELETE FROM pace_shares WHERE sender = :sender AND run_id = :run
+
 -- name: audit_head
 -- Find where the audit log ends.
 SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1

@@ -49,7 +49,7 @@ def _facts(plan: Plan) -> str:
         share = wording.share(variant, plan)
         lines.append(f"- **Variant** `{variant.name}`: {share}: {_named(variant.template)}")
     lines += [
-        f"- **Sender**: `{plan.sender}` through {_text(plan.provider)}",
+        f"- **Sender**: `{plan.sender}` through {_text(plan.provider)}{wording.priority(plan)}",
         f"- **Takes**: {took}; the last message goes out {wording.moment(plan.ends_at, plan.zone)}",
     ]
     lines += [f"- **{_text(name)}**: {_text(value)}" for name, value in wording.source_facts(plan)]

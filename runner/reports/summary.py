@@ -32,6 +32,7 @@ def plan_summary(plan: Plan, path: str | None) -> dict[str, Any]:
         "deadline": _moment(plan.deadline),
         "sender": plan.sender,
         "rate": plan.rate,
+        "priority": plan.priority,
         "template": _named(plan.template) if plan.template else None,
         "variants": [_variant(variant) for variant in plan.variants],
         "guards": [asdict(guard) for guard in plan.guards],

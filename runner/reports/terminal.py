@@ -60,7 +60,7 @@ def _facts(plan: Plan) -> Table:
         table.add_row(
             f"Variant {variant.name}", f"{wording.share(variant, plan)}: {_named(variant.template)}"
         )
-    table.add_row("Sender", f"{plan.sender} through {plan.provider}")
+    table.add_row("Sender", f"{plan.sender} through {plan.provider}{wording.priority(plan)}")
     for name, value in wording.source_facts(plan):
         table.add_row(name, harmless(value))
     if plan.due_at:

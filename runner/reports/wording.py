@@ -50,6 +50,11 @@ def moment(when: datetime, zone: str | None) -> str:
     return f"{in_zone(when, zone):%a %d %b %Y %H:%M} {zone or 'UTC'}"
 
 
+def priority(plan: Plan) -> str:
+    """Return what to add to a plan's sender: nothing for the priority that all have unless they say more."""
+    return "" if plan.priority == 1 else f", with priority {plan.priority}"
+
+
 def rate(per_second: float | None) -> str:
     """Return a sender's rate: `5/s`."""
     return "no rate limit" if per_second is None else f"{per_second:g}/s"

@@ -9,6 +9,7 @@ import pytest
 from runner.errors import Refusal
 from runner.ledger.interface import LockLost, LockToken
 from runner.ledger.liveness import this_process
+from runner.sharing import COUNTS_FOR, Share
 
 NOW = 1_780_000_000.0
 LOCK = "lebaran/once"
@@ -105,3 +106,48 @@ def test_a_sender_that_never_sent_can_be_delayed(ledger):
     ledger.delay_sender("s", 2.0, NOW)
 
     assert ledger.reserve_slot("s", 1.0, NOW) == NOW + 2
+
+
+# Who of a sender's runs takes the next slot
+
+
+def claimed(ledger, run, *, weight=1, at=NOW, sender="s", spacing=0.2):
+    """Claim a slot at a time of the ledger's; return the slot, in spacings after the first, or None."""
+    slot, is_slot = ledger.claim_slot(sender, Share(run=run, weight=weight), spacing, at)
+    return round((slot - NOW) / spacing, 1) if is_slot else None
+
+
+def test_a_run_that_is_ahead_is_told_to_come_again_until_the_other_has_had_its_turn(
+    ledger, open_again, pass_to
+):
+    pass_to(NOW)
+    other = open_again()
+    assert [claimed(ledger, 1, weight=2), claimed(other, 2), claimed(other, 2)] == [0, 1, None]
+    assert [claimed(ledger, 1, weight=2), claimed(other, 2), claimed(ledger, 1, weight=2)] == [2, None, 3]
+    assert [claimed(other, 2), claimed(other, 2)] == [4, None]
+    # The runs of another sender are none of theirs.
+    assert claimed(other, 2, sender="another") == 0
+
+
+def test_who_is_told_to_come_again_is_told_when_and_a_slot_about_to_be_lost_is_anybodys(ledger, pass_to):
+    pass_to(NOW)
+    assert [claimed(ledger, 1), claimed(ledger, 2)] == [0, 1]
+    assert [claimed(ledger, 1), claimed(ledger, 1)] == [2, 3]
+    again, is_slot = ledger.claim_slot("s", Share(run=1), 0.2, NOW)
+    assert (again, is_slot) == (pytest.approx(NOW + 0.5, abs=1e-5), False)
+    # Half a spacing before the next slot is free.
+    pass_to(NOW + 0.69)
+    assert claimed(ledger, 1, at=NOW + 0.69) is None
+    pass_to(NOW + 0.71)
+    assert claimed(ledger, 1, at=NOW + 0.71) == 4
+
+
+def test_a_run_that_came_no_more_does_not_count_and_begins_where_the_others_are(ledger, pass_to):
+    pass_to(NOW)
+    assert [claimed(ledger, 1), claimed(ledger, 2)] == [0, 1]
+    later = NOW + 0.2 + COUNTS_FOR + 1
+    pass_to(later)
+    first = claimed(ledger, 1, at=later)
+    assert [claimed(ledger, 1, at=later) for _ in range(3)] == pytest.approx([first + n for n in (1, 2, 3)])
+    assert claimed(ledger, 2, at=later) == pytest.approx(first + 4)
+    assert claimed(ledger, 1, at=later) == pytest.approx(first + 5)

@@ -1,6 +1,7 @@
 """The words for what plans and runs say."""
 
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,6 +46,11 @@ def test_a_duration_is_told_in_its_two_largest_units(seconds, text):
 )
 def test_a_moment_is_told_on_its_own_clock(zone, text):
     assert wording.moment(datetime(2026, 3, 20, 3, tzinfo=timezone.utc), zone) == text
+
+
+@pytest.mark.parametrize(("priority", "text"), [(1, ""), (3, ", with priority 3")])
+def test_a_priority_is_told_where_a_campaign_has_one_of_its_own(priority, text):
+    assert wording.priority(SimpleNamespace(priority=priority)) == text
 
 
 @pytest.mark.parametrize(("rate", "text"), [(5.0, "5/s"), (0.5, "0.5/s"), (None, "no rate limit")])

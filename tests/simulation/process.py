@@ -18,6 +18,7 @@ from runner.ledger.sqlite_file import open_file
 from runner.plan import Plan
 from runner.schedule import OnWindowClose, Schedule
 from runner.sending import Limits
+from runner.sharing import Share
 from tests.simulation.door import Line
 from tests.simulation.mishaps import RATE
 from tests.test_checking import CAMPAIGN, TODAY
@@ -91,6 +92,13 @@ class Process:
         """Reserve the sender's next slot."""
         slot: float = await self.call(lambda ledger: ledger.reserve_slot(sender, interval, now))
         return slot
+
+    async def claim_slot(self, sender: str, share: Share, interval: float, now: float) -> tuple[float, bool]:
+        """Reserve the sender's next slot, if it is this run's turn."""
+        claimed: tuple[float, bool] = await self.call(
+            lambda ledger: ledger.claim_slot(sender, share, interval, now)
+        )
+        return claimed
 
     async def delay_sender(self, sender: str, seconds: float, now: float) -> None:
         """Push the sender's free slots."""

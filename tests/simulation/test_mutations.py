@@ -72,6 +72,7 @@ def forget_that_a_delivery_is_unique(monkeypatch):
 def give_everybody_the_same_slot(monkeypatch):
     """The shared pace row lets every message leave at once."""
     monkeypatch.setattr(SenderPaces, "reserve_slot", lambda self, sender, interval, now: now)
+    monkeypatch.setattr(SenderPaces, "claim_slot", lambda self, sender, share, interval, now: (now, True))
 
 
 def begin_although_it_is_stopped(monkeypatch):

@@ -50,6 +50,21 @@ def test_a_world_is_the_same_each_time_it_is_lived(tmp_path):
     assert first == second
 
 
+def test_two_campaigns_of_one_sender_share_its_rate_by_their_priorities_and_the_last_has_all_of_it():
+    with tempfile.TemporaryDirectory(dir=workshop()) as folder:
+        world = live(7, Path(folder), people=300, undisturbed=True, priorities=(3, 1))
+        assert broken(world) == []
+    first, second = (
+        sorted(arrival.at - world.start for arrival in world.door.arrivals if arrival.tag.startswith(name))
+        for name in ("promo/", "second/")
+    )
+    # Later the first has no more than a few to try again.
+    together = first[280]
+    shares = [sum(at <= together for at in arrivals) for arrivals in (first, second)]
+    assert shares[0] / shares[1] == pytest.approx(3, rel=0.05)
+    assert max(second) < 1.02 * 600 / RATE + WAIT * world.door.waits
+
+
 def test_a_large_campaign_keeps_every_promise_and_uses_the_rate():
     with tempfile.TemporaryDirectory(dir=workshop()) as folder:
         world = live(7, Path(folder), people=5_000, undisturbed=True)

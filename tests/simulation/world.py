@@ -44,11 +44,17 @@ CANARY = Canary(size=3, wait=timedelta(seconds=90), max_failed=Limit(share=1.0))
 class World:
     """One seed's world; an `undisturbed` one has no mishaps, and the same fates.
 
-    With a number of `people` it is one campaign on a calm day: for size.
+    With a number of `people` it is a calm day: for size. Then two `priorities` are two campaigns.
     """
 
     def __init__(
-        self, seed: int, folder: Path, *, people: int | None = None, undisturbed: bool = False
+        self,
+        seed: int,
+        folder: Path,
+        *,
+        people: int | None = None,
+        undisturbed: bool = False,
+        priorities: tuple[int, ...] = (1,),
     ) -> None:
         chance = random.Random(seed)
         self.seed = seed
@@ -79,10 +85,10 @@ class World:
         self.door = Door(
             seed, self.now, chance.uniform(0.02, 1.5), self.mishaps.storms, calm=people is not None
         )
-        self.plans = [self._plan("promo", 0)]
+        self.plans = [self._plan("promo", 0, priorities[0])]
         self.tables = {"promo": self._table(self.plans[0])}
-        if second and people is None:
-            self.plans.append(self._plan("second", 1000))
+        if (second and people is None) or len(priorities) > 1:
+            self.plans.append(self._plan("second", 1000, priorities[-1]))
             self.tables["second"] = self._table(self.plans[1])
         self.steps = self.processes = 0
         self.running: set[int] = set()
@@ -208,13 +214,14 @@ class World:
         zones = self.zoned.zones if self.zoned else (None,) * self.people
         return [row(first + number, zones=zones[number]) for number in range(self.people)]
 
-    def _plan(self, campaign: str, first: int) -> Plan:
+    def _plan(self, campaign: str, first: int, priority: int) -> Plan:
         start = datetime.fromtimestamp(self.start, timezone.utc)
         plan = replace(PLANNED, campaign=campaign, to_send=self.people, rows=self.people, already_sent=0)
         return sealed(
             replace(
                 plan,
                 rejected={},
+                priority=priority,
                 due_at=None,
                 window=str(self.zoned.window) if self.zoned else None,
                 created_at=start - timedelta(hours=2),
@@ -250,8 +257,15 @@ async def _end_everything() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-def live(seed: int, folder: Path, *, people: int | None = None, undisturbed: bool = False) -> World:
+def live(
+    seed: int,
+    folder: Path,
+    *,
+    people: int | None = None,
+    undisturbed: bool = False,
+    priorities: tuple[int, ...] = (1,),
+) -> World:
     """Return the world of `seed` after its life, in an empty `folder`."""
-    world = World(seed, folder, people=people, undisturbed=undisturbed)
+    world = World(seed, folder, people=people, undisturbed=undisturbed, priorities=priorities)
     run_virtually(world.live())
     return world
