@@ -11,8 +11,8 @@ and begins where the others are when it comes back: nobody saves up slots.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from runner.pacing import PaceState
 
@@ -45,6 +45,10 @@ class Standing:
         """Tell whether the run still wants slots, as far as one can know."""
         return now <= self.seen_at + COUNTS_FOR
 
+    def is_ahead_of(self, others: Sequence[float]) -> bool:
+        """Tell whether any of the others has passed less."""
+        return self.passed > min(others, default=self.passed) + _ROUNDING
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
@@ -70,29 +74,14 @@ def rule(
     counting = [] if was_set_back else [each for each in standings if each.counts(now)]
     gone = tuple({each.run for each in standings} - {each.run for each in counting})
     own = next((each for each in counting if each.run == share.run), None)
-    others = [each for each in counting if each.run != share.run]
-    passed = own.passed if own else _least(others, 0.0)
-    is_ahead = passed > _least(others, passed) + _ROUNDING
+    others = [each.passed for each in counting if each.run != share.run]
     anybodys_at = anchored.tat - spacing / 2
-    if is_ahead and now < anybodys_at:
-        return Ruling(
-            at=now + min(_LONGEST_NAP, max(_SHORTEST_NAP, anybodys_at - now)),
-            is_slot=False,
-            pace=pace,
-            standing=_seen(share, passed, own, now),
-            gone=gone,
-        )
+    if own is not None and now < anybodys_at and own.is_ahead_of(others):
+        nap = min(_LONGEST_NAP, max(_SHORTEST_NAP, anybodys_at - now))
+        # To write that it was seen costs more than to read when.
+        seen = replace(own, seen_at=now) if now > own.seen_at + _LONGEST_NAP / 2 else None
+        return Ruling(at=now + nap, is_slot=False, pace=pace, standing=seen, gone=gone)
     slot, taken = pace.reserved(now, spacing)
+    passed = own.passed if own is not None else min(others, default=0.0)
     standing = Standing(run=share.run, passed=passed + 1 / share.weight, seen_at=slot)
     return Ruling(at=slot, is_slot=True, pace=taken, standing=standing, gone=gone)
-
-
-def _least(standings: Iterable[Standing], default: float) -> float:
-    return min((each.passed for each in standings), default=default)
-
-
-def _seen(share: Share, passed: float, own: Standing | None, now: float) -> Standing | None:
-    """Return the run's standing as seen now; None when it was seen lately: writing costs more."""
-    if own is not None and now <= own.seen_at + _LONGEST_NAP / 2:
-        return None
-    return Standing(run=share.run, passed=passed, seen_at=now)

@@ -167,7 +167,7 @@ from tests.conftest import LEAST
         (LEAST + "delivery: {priority: 11}\n", "the number 11, expected a whole number from 1 to 10"),
         (LEAST + "delivery: {priority: 1.5}\n", "the number 1.5, expected a whole number from 1 to 10"),
         (LEAST + "delivery: {priority: high}\n", 'found "high", expected a whole number from 1 to 10'),
-        (LEAST + "delivery: {priorty: 3}\n", 'did you mean "priority"'),
+        (LEAST + "delivery: {priorty: 3}\n", "did you mean `priority`?"),
         (
             LEAST + "guards: {max_recipients: 0}\n",
             "found the number 0, expected a whole number of at least 1",
