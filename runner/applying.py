@@ -303,15 +303,12 @@ def _begin(ledger: Ledger, apply: Apply, token: LockToken) -> int:
 
 
 def _equipment(apply: Apply, token: LockToken, run: int, tally: Tally, reached: ReachedCaps) -> Equipment:
+    share = Share(run=run, weight=apply.plan.priority)
     return Equipment(
         journal=GroupCommit(apply.ledger, token, run, apply.clock.now, apply.caps),
         carrier=apply.carrier,
         pace=Pace(
-            sender=apply.plan.sender,
-            share=Share(run=run, weight=apply.plan.priority),
-            rate=apply.rate,
-            row=apply.ledger,
-            clock=apply.clock,
+            sender=apply.plan.sender, share=share, rate=apply.rate, row=apply.ledger, clock=apply.clock
         ),
         clock=apply.clock,
         halt=apply.halt,
