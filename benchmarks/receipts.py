@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.workshop import SENDER, Project, make_project
 from runner.delivery import Answer, DeliveryKey, Outcome
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, Ledger, Settlement, lock_name
+from runner.ledger.interface import Holder, Intent, Ledger, Settlement
+from runner.ledger.lock_names import lock_name
 
 _SENT_AT = 1_773_975_600.0
 _HEADER = "Message ID,Customer,Mobile No,Sender,Campaign,Status,Timestamp,Error Code,Reason\n"

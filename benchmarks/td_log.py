@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks.workshop import SENDER, own_peak_mb
 from runner.delivery import Answer, DeliveryKey, Outcome
 from runner.ledger import open_ledger
-from runner.ledger.interface import Holder, Intent, Ledger, Settlement, lock_name
+from runner.ledger.interface import Holder, Intent, Ledger, Settlement
+from runner.ledger.lock_names import lock_name
 from runner.logs.interface import LogTools
 from runner.pushing import push_run
 from runner.treasure_data.account import Account
