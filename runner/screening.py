@@ -182,7 +182,9 @@ def _reading(
     if hours is None:
         return without_zones(f"({sql})")
     codes = calling_codes_of(heads, region)
-    return with_zones(connection, f"({sql})", hours=hours, codes=codes, column=recipient.timezone)
+    zoned = with_zones(connection, f"({sql})", hours=hours, codes=codes, column=recipient.timezone)
+    # A join keeps the order of the rows, or not, as DuckDB finds quicker.
+    return f"(FROM {zoned} ORDER BY _row)"
 
 
 def _gates(consent: str, consent_type: str) -> str:
