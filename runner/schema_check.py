@@ -185,11 +185,15 @@ def _list(root: Schema, schema: Schema, value: list[object], path: KeyPath) -> I
     if not least <= len(value) <= most:
         limit = f"at least {least}" if len(value) < least else f"at most {most}"
         yield Departure(path=path, found=f"a list of {len(value)}", expected=limit)
+    seen: set[str] = set()
     for index, item in enumerate(value):
         yield from departures(root, schema["items"], item, (*path, index))
-        if schema.get("uniqueItems") and item in value[:index]:
-            found = f"{describe(item)} a second time"
-            yield Departure(path=(*path, index), found=found, expected="each of them once")
+        # What has to be unique here is always a text; whatever else was found has been told above.
+        if schema.get("uniqueItems") and isinstance(item, str):
+            if item in seen:
+                found = f"{describe(item)} a second time"
+                yield Departure(path=(*path, index), found=found, expected="each of them once")
+            seen.add(item)
 
 
 def _mapping(root: Schema, schema: Schema, value: dict[str, object], path: KeyPath) -> Iterator[Departure]:

@@ -236,16 +236,8 @@ def _wait(tick: Tick, token: LockToken, record: FiringRecord, standing: Standing
         plan = None
     else:
         plan = tick.desk.plan(_firing(record))
-        moved = _moved(
-            tick,
-            record,
-            state=FiringState.WAITING,
-            detail=standing.why,
-            plan=plan.digest,
-            definition=standing.digest,
-            to_send=plan.to_send,
-            opens_at=_opens_at(tick, record, plan),
-        )
+        planned = _planned(tick, record, standing, plan)
+        moved = _moved(tick, planned, state=FiringState.WAITING, detail=standing.why)
         tick.desk.tell_planned(plan)
     with tick.ledger() as ledger:
         ledger.move_firings(token, [moved])
@@ -272,18 +264,14 @@ def _apply(tick: Tick, token: LockToken, record: FiringRecord, standing: Standin
     While everybody's window is closed it rests instead, until the first one opens.
     """
     opening = _opening(tick, plan)
+    planned = _planned(tick, record, standing, plan)
     if opening is not None:
-        planned = replace(record, plan=plan.digest, definition=standing.digest, to_send=plan.to_send)
         return _put_off(tick, token, planned, opening, is_begun=record.state is FiringState.STARTED)
     started = _moved(
         tick,
-        record,
+        planned,
         state=FiringState.STARTED,
         detail=standing.why,
-        plan=plan.digest,
-        definition=standing.digest,
-        to_send=plan.to_send,
-        opens_at=_opens_at(tick, record, plan),
         expires_at=record.expires_at or plan.expires_at.timestamp(),
     )
     with tick.ledger() as ledger:
@@ -303,6 +291,17 @@ def _apply(tick: Tick, token: LockToken, record: FiringRecord, standing: Standin
     failed = code in {ExitCode.REFUSED, ExitCode.ERROR}
     outcome = Outcome.FAILED if failed else Outcome.PAUSED
     return _moved_to(tick, token, started, back, outcome, _why(run), code, run)
+
+
+def _planned(tick: Tick, record: FiringRecord, standing: Standing, plan: Plan) -> FiringRecord:
+    """Return a firing with what was planned for it last."""
+    return replace(
+        record,
+        plan=plan.digest,
+        definition=standing.digest,
+        to_send=plan.to_send,
+        opens_at=_opens_at(tick, record, plan),
+    )
 
 
 def _opening(tick: Tick, plan: Plan) -> float | None:

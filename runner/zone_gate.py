@@ -59,6 +59,32 @@ def with_zones(
     the gate that a row fails, NULL when it passes both. `codes` are the calling codes that the phones may
     have, `column` is the one with the row's own zone.
     """
+    found = _placed(connection, relation, hours=hours, codes=codes, column=column)
+    return f"""(
+        SELECT * EXCLUDE (_phone_place, _phone_own_zone, _phone_known_zone, _phone_zones_said),
+            CASE
+                WHEN _phone_own_zone IS NULL THEN _phone_zones_said
+                ELSE coalesce(_phone_known_zone, left(_phone_own_zone, {_KEPT}))
+            END AS _phone_zones,
+            CASE
+                WHEN _phone_known_zone IS NOT NULL THEN NULL
+                WHEN _phone_own_zone IS NOT NULL THEN '{BAD_TIMEZONE}'
+                WHEN _phone_zones_said IS NULL THEN '{NO_WINDOW}'
+                WHEN _phone_zones_said IN (SELECT zones FROM shut_zones) THEN '{NO_WINDOW}'
+            END AS _phone_late
+        FROM ({found})
+    )"""
+
+
+def _placed(
+    connection: DuckDBPyConnection,
+    relation: str,
+    *,
+    hours: Hours,
+    codes: Collection[int],
+    column: str | None,
+) -> str:
+    """Return SQL of the rows with the zone that each names, whether that is one, and its number's zones."""
     prefixes = zone_prefixes(codes)
     _load(connection, "zone_prefixes", {"prefix": list(prefixes), "zones": list(prefixes.values())})
     _load(connection, "shut_zones", {"zones": _never_open(set(prefixes.values()), hours)})
@@ -75,25 +101,11 @@ def with_zones(
         joins.append("LEFT JOIN known_zones AS __known ON lower(_phone_own_zone) = __known.lower")
         _load_known(connection)
     place = place_sql("CAST(_phone AS VARCHAR)", codes)
-    found = f"""
+    return f"""
         SELECT __rows.*, {known} AS _phone_known_zone, coalesce({of_number}) AS _phone_zones_said
         FROM (SELECT *, {place} AS _phone_place, {own} AS _phone_own_zone FROM {relation}) AS __rows
         {" ".join(joins)}
     """
-    return f"""(
-        SELECT * EXCLUDE (_phone_place, _phone_own_zone, _phone_known_zone, _phone_zones_said),
-            CASE
-                WHEN _phone_own_zone IS NULL THEN _phone_zones_said
-                ELSE coalesce(_phone_known_zone, left(_phone_own_zone, {_KEPT}))
-            END AS _phone_zones,
-            CASE
-                WHEN _phone_known_zone IS NOT NULL THEN NULL
-                WHEN _phone_own_zone IS NOT NULL THEN '{BAD_TIMEZONE}'
-                WHEN _phone_zones_said IS NULL THEN '{NO_WINDOW}'
-                WHEN _phone_zones_said IN (SELECT zones FROM shut_zones) THEN '{NO_WINDOW}'
-            END AS _phone_late
-        FROM ({found})
-    )"""
 
 
 def _never_open(zones: Collection[str], hours: Hours) -> list[str]:
