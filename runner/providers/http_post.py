@@ -19,6 +19,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from runner.providers.deadlines import Deadlines
 from runner.providers.http import CONNECT_SECONDS, Failure, FailureKind, HttpAnswer, HttpResult, read_document
 from runner.providers.http_route import route
 from runner.providers.interface import OnDeparture
@@ -104,13 +105,15 @@ class Poster:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            # One deadline a send, connecting included. A deadline for each silence, or for the wait for a
-            # connection, would cost a tenth of the engine's speed, and the send's own ends both.
-            timeout=aiohttp.ClientTimeout(total=read_timeout, sock_connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
+        # One deadline a send, connecting included. One for each silence, or for the wait for a connection,
+        # would cost a tenth of the engine's speed, and the send's own ends both.
+        self._deadlines = Deadlines(read_timeout)
 
     async def close(self) -> None:
         """Close every connection."""
+        self._deadlines.close()
         await self._session.close()
 
     async def post(
@@ -118,19 +121,27 @@ class Poster:
     ) -> tuple[HttpResult, float | None]:
         """Post once. Return what came back, and when the request left (None: no byte of it was written)."""
         payload = _StampedBody(body, self._now, on_departure)
+        deadline = self._deadlines.begin()
         try:
             result = await self._exchange(payload)
+        except asyncio.CancelledError:
+            payload.withdrawn = True
+            if not deadline.is_the_cause():
+                raise
+            result = _failure(asyncio.TimeoutError(), written=payload.departed_at is not None)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             payload.withdrawn = True
             result = _failure(error, written=payload.departed_at is not None)
+        finally:
+            self._deadlines.end(deadline)
         return result, payload.departed_at
 
     async def _exchange(self, payload: _StampedBody) -> HttpResult:
         """Send and read the answer; an answer to a request that was not written is somebody else's."""
-        request = self._session.post(
+        response = await self._session.post(
             self._url, data=payload, headers=self._headers, allow_redirects=False, proxy=self._proxy
         )
-        async with request as response:
+        try:
             if payload.departed_at is None:
                 payload.withdrawn = True
                 response.close()
@@ -140,6 +151,9 @@ class Poster:
                 document=await _read(response),
                 retry_after=response.headers.get("Retry-After"),
             )
+        except BaseException:
+            response.close()
+            raise
 
 
 async def _read(response: aiohttp.ClientResponse) -> object:
