@@ -77,25 +77,34 @@ class Departure:
     `set_out_at` is when it was to set out: before its slot, by what the way to the socket takes at least.
     """
 
-    __slots__ = ("_on_leave", "left_at", "over", "reserved_at", "set_out_at", "slot")
+    __slots__ = ("_is_over", "_on_leave", "_waiting", "left_at", "reserved_at", "set_out_at", "slot")
 
     def __init__(self, slot: float, reserved_at: float, on_leave: Callable[[Departure], None]) -> None:
         self.slot = slot
         self.reserved_at = reserved_at
         self.set_out_at = slot
         self.left_at: float | None = None
-        self.over = asyncio.Event()
         self._on_leave = on_leave
+        self._is_over = False
+        self._waiting: asyncio.Event | None = None
+
+    async def over(self) -> None:
+        """Wait until the message has left, or never will."""
+        if not self._is_over:
+            self._waiting = self._waiting or asyncio.Event()
+            await self._waiting.wait()
 
     def leave(self, at: float) -> None:
         """Note that the message left at `at` (steady seconds)."""
         self.left_at = at
-        self.over.set()
+        self.give_up()
         self._on_leave(self)
 
     def give_up(self) -> None:
         """Note that nothing will leave in this turn any more."""
-        self.over.set()
+        self._is_over = True
+        if self._waiting is not None:
+            self._waiting.set()
 
 
 class Pace:
@@ -123,8 +132,7 @@ class Pace:
         None when that one was another run's: ask again, if there still is a message to send.
         """
         if self._rate is None:
-            now = self._clock.steady()
-            return Departure(now, now, _ignore)
+            return Departure(0.0, 0.0, self._learn)
         async with self._turn:
             at, is_slot = await self._claim(self._rate)
             if not is_slot:
@@ -151,8 +159,9 @@ class Pace:
         await self._sleep_until(departure.set_out_at)
 
     def left(self, departure: Departure, at: float) -> None:
-        """Note that a message left at `at` (epoch seconds)."""
-        departure.leave(at - self._ahead())
+        """Note that a message left at `at` (epoch seconds); without a rate that tells nothing."""
+        if self._rate is not None:
+            departure.leave(at - self._ahead())
 
     def _ahead(self) -> float:
         """Return by how much epoch seconds are ahead of the steady ones."""
@@ -167,7 +176,7 @@ class Pace:
         if len(self._recent) < (self._recent.maxlen or 0):
             return 0.0
         oldest = self._recent[0]
-        await oldest.over.wait()
+        await oldest.over()
         return (oldest.left_at or oldest.slot) + _SECOND + NETWORK_JITTER
 
     def _learn(self, departure: Departure) -> None:
@@ -220,7 +229,3 @@ class Pace:
         """Wait for `moment`, never less: a loop whose timers count whole milliseconds may wake early."""
         while (wait := moment - self._clock.steady()) > 0:
             await self._clock.sleep(wait)
-
-
-def _ignore(_: Departure) -> None:
-    """Learn nothing: without a rate no departure is late."""

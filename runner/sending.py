@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runner.breaking import Breaker, BreakerSettings
 from runner.campaign import Canary, Limit
@@ -29,6 +29,9 @@ from runner.turnstile import Turnstile
 
 #: A share of failures says something only once this many outcomes are known (DESIGN §3, `max_failed`).
 ENOUGH_OUTCOMES = 100
+
+#: With so few deliveries left of a batch the next one is fetched, so that nobody has to wait for it.
+_RUNNING_LOW = 200
 
 #: What a send comes to whose person's window closed between the intent and the slot: nothing was sent.
 _LATE = Answer(outcome=Outcome.RETRY, rule="window_closed")
@@ -45,10 +48,10 @@ class Journal(Protocol):
         """
         ...
 
-    def settle(self, delivery: Delivery, answer: Answer) -> Awaitable[None]:
-        """Begin to record what the send came to; what is returned is over once that is on disk.
+    def settle(self, delivery: Delivery, answer: Answer) -> asyncio.Future[None]:
+        """Begin to record what the send came to; what is returned is done once that is on disk.
 
-        No intent given afterwards is on disk before it.
+        Many may share it. No intent given afterwards is on disk before it.
         """
         ...
 
@@ -107,8 +110,7 @@ class Limits:
     deadline: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One send and its outcome, as the run log and the progress see it."""
 
     at: float
@@ -181,6 +183,10 @@ def _is_exceeded(limit: Limit | None, part: int, known: int) -> bool:
     return limit.exceeded(part, known)
 
 
+_Sent = tuple[Delivery, int, Answer]
+"""What was sent, at which attempt, and what that came to."""
+
+
 class _Run:
     """One run's moving parts: the source of deliveries, the tally, and the turnstile."""
 
@@ -190,9 +196,10 @@ class _Run:
         self._batches = batches
         self._fetching = asyncio.Lock()
         self._fetched: deque[Delivery] = deque()
+        self._is_last = False
         self._tally = tally
         self._with = equipment
-        self._recording: set[asyncio.Future[None]] = set()
+        self._recording: dict[asyncio.Future[None], list[_Sent]] = {}
         self._errors: list[BaseException] = []
         self._turnstile = Turnstile(
             breaker=Breaker(settings=equipment.limits.breaker),
@@ -206,7 +213,7 @@ class _Run:
         """Carry deliveries one after another until there are none, or the halt is pulled."""
         try:
             while not self._with.halt.is_pulled:
-                if not self._fetched and not await self._fetch():
+                if self._has_to_fetch() and not await self._fetch():
                     return
                 await self._carry(self._fetched.popleft())
         except BaseException:
@@ -219,15 +226,21 @@ class _Run:
             await asyncio.wait(self._recording)
         return self._errors
 
+    def _has_to_fetch(self) -> bool:
+        """Tell whether to fetch the next batch now: one worker does, before the last of this one has gone."""
+        return not self._fetched or (self._is_running_low() and not self._fetching.locked())
+
+    def _is_running_low(self) -> bool:
+        return len(self._fetched) <= _RUNNING_LOW and not self._is_last
+
     async def _fetch(self) -> bool:
-        """Fetch the next batch, unless another worker has; False when there are no more."""
+        """Fetch the next batch, unless another worker has; False when there is nobody left."""
         async with self._fetching:
-            while not self._fetched:
+            while self._is_running_low():
                 batch = await anext(self._batches, None)
-                if batch is None:
-                    return False
-                self._fetched.extend(batch)
-        return True
+                self._is_last = batch is None
+                self._fetched.extend(batch or ())
+        return bool(self._fetched)
 
     async def _carry(self, delivery: Delivery) -> None:
         barred = self._with.gate(delivery)
@@ -282,32 +295,58 @@ class _Run:
                 self._turnstile.give_back(turn)
                 self._bar(delivery, Answer(outcome=Outcome.REFUSED, rule=recorded))
             return None
-        answer = await self._leave(delivery, turn.departure)
+        try:
+            kept = await self._kept_at_the_door(delivery, turn.departure)
+            if kept is not None:
+                self._turnstile.give_back(turn)
+                await self._keep(delivery, attempt, kept)
+                return None
+            answer = await self._leave(delivery, turn.departure)
+        finally:
+            turn.departure.give_up()
         recording = self._record(delivery, attempt, answer)
         # What may stop the run is accounted for before anybody else leaves here. What was accepted is not
         # waited for: the next intent is on disk no sooner, so that a kill still leaves one unknown at most.
         if answer.outcome is not Outcome.ACCEPTED:
             await asyncio.wait([recording])
-        if answer is _LATE:
-            self._turnstile.give_back(turn)
-            return None
         self._turnstile.hear(turn, answer)
         return answer
 
+    async def _kept_at_the_door(self, delivery: Delivery, departure: Departure) -> Answer | None:
+        """Wait for the slot; return why the delivery may not leave after all, None when it may.
+
+        Asked at the very moment: the slot may have been lost to another, the clock set, the process frozen.
+        """
+        await self._with.pace.wait_to_leave(departure)
+        barred = self._with.gate(delivery)
+        if barred is not None:
+            return Answer(outcome=Outcome.REFUSED, rule=barred)
+        return _LATE if self._is_late(delivery) else None
+
+    async def _keep(self, delivery: Delivery, attempt: int, answer: Answer) -> None:
+        """Record that nothing was sent of a delivery whose intent is on disk."""
+        await self._with.journal.settle(delivery, answer)
+        if answer is _LATE:
+            self._account(delivery, attempt, answer)
+        else:
+            self._bar(delivery, answer)
+
     def _record(self, delivery: Delivery, attempt: int, answer: Answer) -> asyncio.Future[None]:
         """Have the outcome recorded, and account for it when it is; return what is done then."""
-        recording = asyncio.ensure_future(self._with.journal.settle(delivery, answer))
-        self._recording.add(recording)
-        recording.add_done_callback(partial(self._recorded, delivery, attempt, answer))
+        recording = self._with.journal.settle(delivery, answer)
+        together = self._recording.get(recording)
+        if together is None:
+            self._recording[recording] = together = []
+            recording.add_done_callback(self._recorded)
+        together.append((delivery, attempt, answer))
         return recording
 
-    def _recorded(
-        self, delivery: Delivery, attempt: int, answer: Answer, recording: asyncio.Future[None]
-    ) -> None:
-        self._recording.discard(recording)
+    def _recorded(self, recording: asyncio.Future[None]) -> None:
+        together = self._recording.pop(recording)
         try:
             recording.result()
-            self._account(delivery, attempt, answer)
+            for delivery, attempt, answer in together:
+                self._account(delivery, attempt, answer)
         except BaseException as error:  # noqa: BLE001 - send_all raises it: nobody else would hear of it
             self._errors.append(error)
             self._with.halt.pull(StopCause.ERROR, "an error stopped the run")
@@ -334,16 +373,9 @@ class _Run:
         return recorded
 
     async def _leave(self, delivery: Delivery, departure: Departure) -> Answer:
-        pace, phone = self._with.pace, delivery.key.phone
-        try:
-            await pace.wait_to_leave(departure)
-            # Asked at the very moment: the slot may have been lost to another, or the clock set.
-            if self._is_late(delivery):
-                return _LATE
-            note = partial(pace.left, departure)
-            return await self._with.carrier.send(phone, delivery.message, str(delivery.key), note)
-        finally:
-            departure.give_up()
+        note = partial(self._with.pace.left, departure)
+        key = delivery.key
+        return await self._with.carrier.send(key.phone, delivery.message, str(key), note)
 
     def _account(self, delivery: Delivery, attempt: int, answer: Answer) -> None:
         now = self._with.clock.now()

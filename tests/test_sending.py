@@ -93,9 +93,12 @@ class World:
         self.on_intent()
         return delivery.key.phone not in self.taken
 
-    async def settle(self, delivery, answer):
-        await asyncio.sleep(0.002)
-        self.log.append((answer.outcome.value, delivery.key.phone))
+    def settle(self, delivery, answer):
+        async def recorded():
+            await asyncio.sleep(0.002)
+            self.log.append((answer.outcome.value, delivery.key.phone))
+
+        return asyncio.ensure_future(recorded())
 
     async def send(self, phone, message, tag, on_departure):
         self.log.append(("send", phone))
@@ -499,6 +502,14 @@ def test_who_is_barred_between_two_attempts_is_not_tried_again():
     assert (tally.refused, len(world.arrivals)) == (1, 1)
 
 
+def test_who_is_barred_after_the_intent_does_not_leave_and_has_an_account():
+    world = World()
+    barred = lambda delivery: "expired" if ("intent", delivery.key.phone) in world.log else None  # noqa: E731
+    tally = world.send_all(3, gate=barred, max_failed=Limit(count=1))
+    assert (tally.refused, tally.barred, tally.remaining, world.arrivals) == (3, 3, 0, [])
+    assert [what for what, _ in world.log].count("refused") == 3
+
+
 def test_whom_a_gate_keeps_back_is_no_failure_of_the_provider():
     world = World()
     tally = world.send_all(200, gate=lambda _: "suppressed", max_failed=Limit(share=0.05))
@@ -515,10 +526,10 @@ def test_a_delivery_with_an_account_under_another_plan_is_never_sent():
 def test_an_error_of_the_journal_stops_the_run_and_is_told():
     world = World()
 
-    async def full(*_):
+    async def full():
         raise LedgerError("the disk is full")
 
-    world.settle = full
+    world.settle = lambda *_: asyncio.ensure_future(full())
     with pytest.raises(LedgerError, match="disk is full"):
         world.send_all(1000)
     assert len(world.arrivals) < 50

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.delivery import Answer, DeliveryKey, ReceiptStatus, State
 
@@ -69,8 +69,7 @@ class StopRecord:
         return f"{self.by} stopped {self.campaign or 'every campaign'} at {when:%Y-%m-%d %H:%M} UTC{why}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(NamedTuple):
     """The intent to send one delivery in a run. The plan is the run's; a run has exactly one."""
 
     key: DeliveryKey
@@ -79,8 +78,7 @@ class Intent:
     variant: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What the send of an intent of `run` came to; `variant` is the intent's."""
 
     key: DeliveryKey

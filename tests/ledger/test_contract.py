@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from runner.delivery import DeliveryKey, State
@@ -103,8 +101,8 @@ def test_an_outcome_of_another_run_is_an_error(ledger, begin):
 
 
 def test_a_delivery_of_another_occurrence_than_the_run_is_an_error(applying):
-    stranger = replace(
-        applying.intent("6281"), key=DeliveryKey(campaign="lebaran", occurrence="x", phone="1")
+    stranger = applying.intent("6281")._replace(
+        key=DeliveryKey(campaign="lebaran", occurrence="x", phone="1")
     )
 
     with pytest.raises(LedgerError, match="no run of lebaran/x"):
@@ -113,7 +111,7 @@ def test_a_delivery_of_another_occurrence_than_the_run_is_an_error(applying):
 
 def test_an_unknown_run_is_an_error(applying):
     with pytest.raises(LedgerError, match="run 99 is no run"):
-        applying.ledger.commit(applying.token, [replace(applying.intent("6281"), run=99)], [], NOW)
+        applying.ledger.commit(applying.token, [applying.intent("6281")._replace(run=99)], [], NOW)
 
 
 def test_what_is_committed_is_seen_by_every_other_process(applying, open_again):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, takewhile
 
@@ -19,7 +18,7 @@ NOW = 1_780_000_000.0
 def intend(applying, **variants):
     """Record intents, by variant -> phones."""
     intents = [
-        replace(applying.intent(phone), variant=variant)
+        applying.intent(phone)._replace(variant=variant)
         for variant, some in variants.items()
         for phone in some
     ]
@@ -27,7 +26,7 @@ def intend(applying, **variants):
 
 
 def settle(applying, outcome, variant, *phones):
-    settled = [replace(applying.settlement(outcome, phone), variant=variant) for phone in phones]
+    settled = [applying.settlement(outcome, phone)._replace(variant=variant) for phone in phones]
     applying.ledger.commit(applying.token, [], settled, NOW)
 
 
@@ -184,7 +183,7 @@ def test_a_ledger_from_before_there_were_variants_keeps_its_counts(old_ledger, o
 def test_an_intent_that_a_cap_refuses_is_counted_with_its_variant(ledger, begin, applying):
     begin(ledger, "plan-2", campaign="other").send("accepted", "1")
     cap = Cap(rule="min_distance", messages=1, per=timedelta(days=1))
-    intents = [replace(applying.intent(phone), variant="warm") for phone in "12"]
+    intents = [applying.intent(phone)._replace(variant="warm") for phone in "12"]
     assert ledger.commit(applying.token, intents, [], NOW, caps=[cap]) == ["min_distance", True]
     assert variants_of(ledger)["warm"] == Counts(refused=1, in_flight=1, refused_by_rule={"min_distance": 1})
     check_sums(ledger)
