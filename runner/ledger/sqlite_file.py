@@ -138,9 +138,10 @@ def open_file(path: Path, *, busy_seconds: float, clock: Callable[[], float] = t
         _create(path)
         connection = _connect(f"{path.as_uri()}?mode=rw", busy_seconds)
         with _closed_on_error(connection):
-            _check_version(connection, path)
+            version = _check_version(connection, path)
             _configure(connection, busy_seconds)
-            _migrate(connection, clock())
+            if version < migrations()[-1].version:
+                _migrate(connection, clock())
             return SqliteFile(connection, path, _statements())
 
 
@@ -161,7 +162,7 @@ def open_file_to_read(path: Path, *, busy_seconds: float) -> SqliteFile:
             return SqliteFile(connection, path, _statements())
 
 
-def migrations() -> list[Migration]:
+def migrations() -> tuple[Migration, ...]:
     """Return the migrations shipped, in order."""
     return shipped_migrations("sqlite")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -74,6 +75,7 @@ class Store(Protocol):
         ...
 
 
+@cache
 def shipped_statements(dialect: str) -> Mapping[str, Statement]:
     """Return every statement for a dialect, `sqlite` or `postgres`: the shared ones and its own."""
     folder = files("runner.ledger")
@@ -84,11 +86,12 @@ def shipped_statements(dialect: str) -> Mapping[str, Statement]:
     return read_statements("\n".join(texts))
 
 
-def shipped_migrations(dialect: str) -> list[Migration]:
+@cache
+def shipped_migrations(dialect: str) -> tuple[Migration, ...]:
     """Return the migrations of a dialect, in order."""
     folder = files("runner.ledger") / "migrations" / dialect
     found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [
+    return tuple(
         Migration(version=int(name[:4]), name=name, sql=(folder / name).read_text(encoding="utf-8"))
         for name in found
-    ]
+    )

@@ -75,6 +75,22 @@ def test_a_commit_is_on_disk_before_it_returns(opened):
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_no_statement_of_a_send_is_prepared_again_for_what_is_bound_to_it(opened, begin):
+    connection = opened._store._connection
+    if ("ENABLE_STMTVTAB",) not in connection.execute("PRAGMA compile_options").fetchall():
+        pytest.skip("this SQLite does not tell of its statements")
+    apply = begin(opened)
+    for number in range(30):
+        for place, outcome in enumerate(("retry", "accepted", "refused", "unknown")):
+            opened.reserve_slot("sender", 0.2, NOW + number)
+            apply.send(outcome, f"62812{number * 10 + place:08d}", now=NOW + number)
+        apply.send("accepted", f"62812{number * 10:08d}", now=NOW + number)
+
+    # A few are prepared again as the schema becomes known; none because of what is bound.
+    again = "SELECT sql, reprep FROM sqlite_stmt WHERE reprep > run / 4 AND run > 20"
+    assert connection.execute(again).fetchall() == []
+
+
 def test_a_ledger_belongs_to_the_thread_that_opened_it(opened):
     seen = []
     ask = threading.Thread(target=lambda: seen.append(raised_by(opened.summary)))
