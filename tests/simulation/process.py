@@ -77,7 +77,8 @@ class Process:
         """Do `work` with the ledger, one after another, as the ledger's own thread does."""
         async with self._turn:
             await self.step(may_freeze=True)
-            await asyncio.sleep(self.world.commit_seconds)
+            if self.world.commit_seconds:
+                await asyncio.sleep(self.world.commit_seconds)
             if self.dead:
                 raise Killed
             start, end = self.world.mishaps.full_disk

@@ -41,7 +41,7 @@ def nobody_twice(world: World) -> Iterator[str]:
 def every_delivery_has_an_account(world: World) -> Iterator[str]:
     """Every delivery is accepted, refused or unknown, and the last report balances."""
     for plan in world.plans:
-        states = world.states(plan)
+        states = world.ended[plan.campaign]
         open_ones = [phone for phone, state in states.items() if not state.is_final]
         if len(states) != plan.to_send or open_ones:
             yield f"{plan.campaign}: {plan.to_send - len(states)} without an account, {len(open_ones)} open"
@@ -56,7 +56,7 @@ def the_ledger_tells_the_truth(world: World) -> Iterator[str]:
     """What the ledger calls accepted was taken, what it calls refused was not, as in a world undisturbed."""
     taken = world.door.taken()
     for plan in world.plans:
-        for phone, state in world.states(plan).items():
+        for phone, state in world.ended[plan.campaign].items():
             tag = f"{plan.campaign}/{plan.occurrence}/{phone}"
             end = world.door.fate(tag).end
             if state is State.ACCEPTED and not (taken.get(tag) and end is End.ACCEPTED):
@@ -73,7 +73,7 @@ def few_are_unknown(world: World) -> Iterator[str]:
         arrival.tag.rpartition("/")[2] for arrival in world.door.arrivals if arrival.lost
     }
     for plan in world.plans:
-        for phone, state in world.states(plan).items():
+        for phone, state in world.ended[plan.campaign].items():
             tag = f"{plan.campaign}/{plan.occurrence}/{phone}"
             if state is State.UNKNOWN and world.door.fate(tag).end.is_told and phone not in excused:
                 yield f"{tag} is unknown, and was not in flight at any kill"

@@ -35,8 +35,8 @@ def test_a_disturbed_world_comes_to_what_an_undisturbed_one_does_but_for_unknown
         folder.mkdir()
     disturbed, undisturbed = live(seed, folders[0]), live(seed, folders[1], undisturbed=True)
     for plan in disturbed.plans:
-        smooth = undisturbed.states(plan)
-        for phone, state in disturbed.states(plan).items():
+        smooth = undisturbed.ended[plan.campaign]
+        for phone, state in disturbed.ended[plan.campaign].items():
             if not disturbed.may_be_barred(phone) and "unknown" not in {state.value, smooth[phone].value}:
                 assert state is smooth[phone]
 

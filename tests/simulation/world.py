@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -86,10 +87,11 @@ class World:
             seed, self.now, chance.uniform(0.02, 1.5), self.mishaps.storms, calm=people is not None
         )
         self.plans = [self._plan("promo", 0, priorities[0])]
-        self.tables = {"promo": self._table(self.plans[0])}
+        self.rows = {"promo": self._drawn_rows(0)}
         if (second and people is None) or len(priorities) > 1:
             self.plans.append(self._plan("second", 1000, priorities[-1]))
-            self.tables["second"] = self._table(self.plans[1])
+            self.rows["second"] = self._drawn_rows(1000)
+        self.tables = {campaign: self._table(campaign, rows) for campaign, rows in self.rows.items()}
         self.steps = self.processes = 0
         self.running: set[int] = set()
         self.excused: set[str] = set()
@@ -100,6 +102,8 @@ class World:
         self.stopped: list[str] = []
         self.under_way: set[str] = set()
         self.reports: list[Report] = []
+        #: Where the deliveries of each campaign stand when all is over.
+        self.ended: dict[str, dict[str, State]] = {}
 
     @property
     def ledger_file(self) -> Path:
@@ -131,43 +135,46 @@ class World:
 
     def note_in_flight(self, plan: Plan, ledger: Ledger) -> None:
         """Note whose account a kill leaves open: these few may end as unknown."""
-        phones = [row["phone"] for row in self._rows(plan)]
-        states = ledger.states(plan.campaign, plan.occurrence, phones)
+        states = self.states(plan, ledger)
         left_open = {phone for phone, state in states.items() if state is State.INTENT}
         self.most_left_open = max(self.most_left_open, len(left_open))
         self.excused |= left_open
 
     async def live(self) -> None:
         """Apply every plan until it is done; then once more, which has to change nothing."""
-        chance = random.Random(f"{self.seed}/rounds")
         asyncio.get_running_loop().set_exception_handler(_ignore_the_dead)
-        person = asyncio.ensure_future(self._stop_and_resume())
+        with closing(open_ledger("sqlite:///ledger.db", root=self.folder)) as ledger:
+            await self._come_to_the_end(ledger)
+            arrived = len(self.door.arrivals)
+            self.mishaps = Mishaps()
+            for plan in self.plans:
+                await Process(self, plan).apply()
+            self.sent_again = len(self.door.arrivals) - arrived
+            await _end_everything()
+            self.ended = {plan.campaign: self.states(plan, ledger) for plan in self.plans}
+
+    async def _come_to_the_end(self, ledger: Ledger) -> None:
+        chance = random.Random(f"{self.seed}/rounds")
+        person = asyncio.ensure_future(self._stop_and_resume(ledger))
         for _ in range(ROUNDS):
             await asyncio.gather(*(self._round(plan) for plan in self.plans))
-            if self.is_done():
+            if self._is_done(ledger):
                 break
             await asyncio.sleep(chance.uniform(1.1 if self.is_one_machine else STALE_AFTER + 5, 300))
         await person
-        arrived = len(self.door.arrivals)
-        self.mishaps = Mishaps()
-        for plan in self.plans:
-            await Process(self, plan).apply()
-        self.sent_again = len(self.door.arrivals) - arrived
-        await _end_everything()
 
-    def is_done(self) -> bool:
+    def _is_done(self, ledger: Ledger) -> bool:
         """Tell whether every delivery of every plan has its account."""
-        return all(state.is_final for plan in self.plans for state in self.states(plan).values()) and all(
-            len(self.states(plan)) == plan.to_send for plan in self.plans
+        stand = [self.states(plan, ledger) for plan in self.plans]
+        return all(
+            len(states) == plan.to_send and all(state.is_final for state in states.values())
+            for plan, states in zip(self.plans, stand, strict=True)
         )
 
-    def states(self, plan: Plan) -> dict[str, State]:
+    def states(self, plan: Plan, ledger: Ledger) -> dict[str, State]:
         """Return where the plan's deliveries stand."""
-        ledger = open_ledger("sqlite:///ledger.db", root=self.folder)
-        try:
-            return ledger.states(plan.campaign, plan.occurrence, [row["phone"] for row in self._rows(plan)])
-        finally:
-            ledger.close()
+        phones = [row["phone"] for row in self.rows[plan.campaign]]
+        return ledger.states(plan.campaign, plan.occurrence, phones)
 
     async def _round(self, plan: Plan) -> None:
         applies = [self._apply(plan, 0.0)]
@@ -184,33 +191,30 @@ class World:
         self.mishaps.stops = []
         return await process.apply()
 
-    async def _stop_and_resume(self) -> None:
+    async def _stop_and_resume(self, ledger: Ledger) -> None:
         """Be the person who stops, and later lifts the stop."""
         if self.mishaps.stopped is None:
             return
         at, seconds, campaign = self.mishaps.stopped
         await asyncio.sleep(at)
-        ledger: Ledger = open_ledger("sqlite:///ledger.db", root=self.folder)
         ledger.stop(campaign, by="a person", note="", now=self.now())
         self.stopped_from = self.now()
         self.stopped = [plan.campaign for plan in self.plans if campaign in {None, plan.campaign}]
         self.under_way = {
             f"{plan.campaign}/{plan.occurrence}/{phone}"
             for plan in self.plans
-            for phone, state in self.states(plan).items()
+            for phone, state in self.states(plan, ledger).items()
             if state in {State.INTENT, State.UNKNOWN}
         }
         await asyncio.sleep(seconds)
         self.stopped_until = self.now()
         ledger.resume(campaign, by="a person", now=self.now())
-        ledger.close()
 
     def tags(self, plan: Plan) -> list[str]:
         """Return the plan's deliveries, in its order."""
-        return [f"{plan.campaign}/{plan.occurrence}/{row['phone']}" for row in self._rows(plan)]
+        return [f"{plan.campaign}/{plan.occurrence}/{row['phone']}" for row in self.rows[plan.campaign]]
 
-    def _rows(self, plan: Plan) -> list[dict[str, Any]]:
-        first = 0 if plan.campaign == "promo" else 1000
+    def _drawn_rows(self, first: int) -> list[dict[str, Any]]:
         zones = self.zoned.zones if self.zoned else (None,) * self.people
         return [row(first + number, zones=zones[number]) for number in range(self.people)]
 
@@ -230,10 +234,10 @@ class World:
             )
         )
 
-    def _table(self, plan: Plan) -> Path:
-        folder = self.folder / plan.campaign
+    def _table(self, campaign: str, rows: list[dict[str, Any]]) -> Path:
+        folder = self.folder / campaign
         folder.mkdir()
-        return table(folder, self._rows(plan))
+        return table(folder, rows)
 
 
 def _mishaps(chance: random.Random, events: random.Random, people: int, *, outage: bool) -> Mishaps:
