@@ -14,8 +14,10 @@ demo: $(VENV)/.installed
 	$(BIN)/runner status --sandbox
 
 # All tests and checks.
+# Many tests wait for processes of their own, so that there is work for one more than there are cores.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(os.cpu_count() + 1)')
 test: check
-	$(BIN)/pytest -n auto --cov --cov-report=
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report
 
 # All tests and checks on every Python found among those supported, each in an environment of its own.

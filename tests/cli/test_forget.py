@@ -327,7 +327,7 @@ def test_rows_at_treasure_data_are_deleted_by_a_statement_that_names_nobody(
 def test_a_running_apply_leaves_out_whoever_is_forgotten_meanwhile(project, sandbox, plan, run, key):
     count, victim = 60, mobiles(60)[55]
     project.people(people(count))
-    project.write("runner.yml", RUNNER_YML % {"url": sandbox.url, "rate": "8/s"})
+    project.write("runner.yml", RUNNER_YML % {"url": sandbox.url, "rate": "16/s"})
     plan()
     process = subprocess.Popen(
         [sys.executable, "-m", "runner", "apply", "--auto-approve", "--json"],

@@ -17,6 +17,8 @@ import pytest
 from tests import postgres
 from tests.conftest import CAMPAIGN, RUNNER_YML, people
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 IN_FLIGHT = 8
 #: `make soak` asks for more of both.
 KILLS = int(os.environ.get("RUNNER_TEST_KILLS", "8"))

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import CAMPAIGN, people
 from tests.crash.test_kills import IN_FLIGHT, ledger_url, sending, start_apply, states, wait_for_first
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 #: Fixtures of the kills, used here too.
 __all__ = ["ledger_url", "sending", "states"]
 

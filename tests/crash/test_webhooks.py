@@ -22,6 +22,8 @@ from runner.ledger import open_ledger
 from tests import postgres
 from tests.conftest import RUNNER_YML
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 SENDERS = 8
 PEOPLE = 12_000
 

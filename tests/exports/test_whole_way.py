@@ -22,6 +22,8 @@ from tests.conftest import KEY, TEMPLATES, ProjectFolder, sandbox_process
 from tests.postgres import drop, postgres_url
 from tests.sandbox.td import td_sandbox, write_table
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ROOT = Path(__file__).parent.parent.parent
 
 RUNNER_YML = """\

@@ -97,10 +97,10 @@ def forget_the_windows(monkeypatch):
 
 #: Each pillar, and what the worlds say when it is gone.
 PILLARS = {
-    send_before_the_intent_is_durable: "was taken 2 times",
-    retry_what_may_have_been_sent: "was taken 2 times",
-    forget_what_a_kill_left_open: "was taken 2 times",
-    forget_that_a_delivery_is_unique: "was taken 2 times",
+    send_before_the_intent_is_durable: "was taken",
+    retry_what_may_have_been_sent: "was taken",
+    forget_what_a_kill_left_open: "was taken",
+    forget_that_a_delivery_is_unique: "was taken",
     give_everybody_the_same_slot: "6 messages arrived within",
     begin_although_it_is_stopped: "after a person had stopped its campaign",
     never_pause: "messages to an outage",
@@ -109,8 +109,8 @@ PILLARS = {
 }
 
 
-#: Where to begin to look, for those that rare worlds notice: a world that noticed. Saves a minute.
-BEGIN = {retry_what_may_have_been_sent: 48, never_pause: 126, forget_the_windows: 152}
+#: Where to begin to look, for those that rare worlds notice: a world that noticed. Saves half a minute.
+BEGIN = {never_pause: 126, forget_the_windows: 152}
 
 
 @pytest.mark.parametrize("mutate", PILLARS, ids=lambda mutate: mutate.__name__)
