@@ -2,14 +2,15 @@
 
 td-client yields one Python list a row; here rows become columns a few hundred at a time, so that a million
 rows are never a million objects (reference/treasure-data.md §1.6). One thread does all that needs Python;
-only the writing of what is finished, a single call of Arrow, runs beside it: two threads of Python would
-wait for each other for milliseconds, and be slower than one.
+only the writing of what is finished, two calls of Arrow, runs beside it: two threads of Python would wait for
+each other, and be slower than one.
 """
 
 from __future__ import annotations
 
 import gc
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ _GROUP_BYTES = 32 * 1024 * 1024
 #: The largest row that is read, in bytes; a query's result may come from anywhere.
 _LARGEST_ROW = 64 * 1024 * 1024
 _DOWNLOADS = 3
+#: How long one thread may keep the other from Python, in seconds.
+_SWITCH_SECONDS = 0.0005
 _OK = 200
 
 
@@ -70,10 +73,7 @@ def write_rows(account: Account, job: FinishedJob, columns: Sequence[Column], ta
 
 
 def _download(account: Account, job: FinishedJob, columns: Sequence[Column], target: Path) -> int:
-    """Download once. One group is written while the next is read, so memory does not grow with the rows.
-
-    Rows are many objects and no cycles: looking for garbage among them would take a twentieth of the time.
-    """
+    """Download once. One group is written while the next is read, so memory does not grow with the rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -89,7 +89,7 @@ def _download(account: Account, job: FinishedJob, columns: Sequence[Column], tar
             target, schema, compression="lz4", use_dictionary=False, write_statistics=False
         ) as writer,
         ThreadPoolExecutor(1, thread_name_prefix="parquet") as disk,
-        _no_garbage(),
+        _tuned_interpreter(),
     ):
         for arrays in _groups(account, job, gathering):
             group = pa.record_batch(arrays, schema=schema)
@@ -107,13 +107,20 @@ def _write(writer: pq.ParquetWriter, group: pa.RecordBatch) -> None:
 
 
 @contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Keep Python from looking for garbage, if it does."""
-    looked = gc.isenabled()
+def _tuned_interpreter() -> Iterator[None]:
+    """Tune the interpreter to a download, for as long as it lasts.
+
+    Rows are many objects and no cycles: looking for garbage among them would take a twentieth of the time.
+    And the writing wants the interpreter for a moment after each of its calls: to wait 5 ms for it each time
+    would make the reading wait for the writing.
+    """
+    looked, switching = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         yield
     finally:
+        sys.setswitchinterval(switching)
         if looked:
             gc.enable()
 
