@@ -20,11 +20,12 @@ from typing import Protocol, cast
 from aiohttp import web
 
 from runner import quick_json
-from runner.errors import LedgerError, UsageError
+from runner.errors import LedgerError
 from runner.ledger.interface import Ledger
 from runner.ledger.journal import LedgerThread, ledger_thread
 from runner.ledger.webhook_journal import WebhookJournal
 from runner.ledger.webhooks import Webhook, WebhookKind
+from runner.listening import listen, url_of
 from runner.receipts.reading import pipeline
 from runner.receipts.settling import AT_ONCE, Settler
 from runner.receipts.webhook import NoWebhookError, read_webhook
@@ -37,7 +38,6 @@ LARGEST_BODY = 64 * 1024
 PATIENCE = 10.0
 _KEEP_ALIVE = 75.0
 _MOST_CONNECTIONS = 1_000
-_BACKLOG = 1_024
 #: Between two batches of matching, so that webhooks gather; and after the ledger could not be used: seconds.
 _GATHERING = 0.5
 _AFTER_FAILURE = 5.0
@@ -173,7 +173,7 @@ class WebhookServer:
 
 @asynccontextmanager
 async def listening(settings: ListenerSettings, clock: Clock) -> AsyncIterator[Listener]:
-    """Listen, keep and match for as long as the block lasts. Errors: LedgerError, UsageError at its start."""
+    """Listen, keep and match for as long as the block lasts. Errors: LedgerError at its start."""
     kept, stopping = asyncio.Event(), asyncio.Event()
     async with (
         ledger_thread(settings.ledger, settings.root) as book,
@@ -271,26 +271,10 @@ async def _serving(server: WebhookServer, settings: ListenerSettings) -> AsyncIt
         return protocol
 
     try:
-        listener = await _listen(settings, connect)
+        listener = await listen(connect, settings.host, settings.port, name="the listener for webhooks")
         try:
-            yield _url(listener)
+            yield url_of(listener)
         finally:
             listener.close()
     finally:
         await runner.cleanup()
-
-
-async def _listen(settings: ListenerSettings, connect: Callable[[], asyncio.Protocol]) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(connect, settings.host, settings.port, backlog=_BACKLOG)
-    except OSError as problem:
-        raise UsageError(
-            f"cannot listen on {settings.host} port {settings.port}: {problem.strerror}",
-            hint="choose another port, or 0 for any that is free",
-        ) from problem
-
-
-def _url(listener: asyncio.Server) -> str:
-    host, port = listener.sockets[0].getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

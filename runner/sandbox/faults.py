@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from runner.errors import UsageError
+from runner.sandbox.fault_words import ALWAYS, Occasions, find_kind, parse_occasions
 from runner.sandbox.quantities import parse_duration, parse_size
 
 _GRAMMAR = (
     "Write NAME[:WHEN][:ARGUMENT]; WHEN is 10%, #12, #10-20, #100-, every=7, @PHONE or @PHONEx1, "
     "and always where there is none."
 )
-_WHEN_NUMBERS = re.compile(r"#(\d+)(?:(-)(\d*))?")
 _WHEN_PHONE = re.compile(r"@(\d+)(?:x(\d+))?")
-_WHEN_EVERY = re.compile(r"every=(\d+)")
-_WHEN_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 
 
 class FaultKind(Enum):
@@ -88,23 +85,18 @@ _DEFAULT_HUGE = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault and when it strikes.
+    """One fault, and when it strikes: at messages to `phone` (at most `times`), or else at `occasions`.
 
-    It strikes with `probability`, but if one of these is set, exactly then: at the messages numbered
-    `first` to `last` (from 1, both included; None: without end), at every `every`-th message, or at
-    messages to `phone` (at most `times` of them). `accepted` says whether the message counts as accepted.
-    `seconds` is a delay or a Retry-After, `size` an answer's length in bytes.
+    `accepted` says whether the message counts as accepted. `seconds` is a delay or a Retry-After, `size` an
+    answer's length in bytes.
     """
 
     kind: FaultKind
     text: str
     accepted: bool
-    probability: float = 1.0
     phone: str | None = None
     times: int | None = None
-    first: int | None = None
-    last: int | None = None
-    every: int | None = None
+    occasions: Occasions = ALWAYS
     seconds: float | None = None
     size: int = 0
 
@@ -117,7 +109,7 @@ def parse_fault(text: str) -> Fault:
     """Read `NAME[:WHEN][:ARGUMENT]`, as `429:10%` or `drop:1%:90s`; UsageError where it is none."""
     name, _, rest = text.strip().partition(":")
     when, _, argument = rest.partition(":")
-    kind = _kind(name.strip(), text)
+    kind = find_kind(FaultKind, name.strip(), text)
     fault = Fault(
         kind=kind,
         text=text.strip(),
@@ -128,32 +120,13 @@ def parse_fault(text: str) -> Fault:
     return _with_argument(_with_when(fault, when.strip()), argument.strip())
 
 
-def _kind(name: str, text: str) -> FaultKind:
-    names = [kind.value for kind in FaultKind]
-    if name in names:
-        return FaultKind(name)
-    near = difflib.get_close_matches(name, names, n=1)
-    question = f"Did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        f"There is no fault {name!r} (in {text!r})", hint=f"{question}The faults: {', '.join(names)}."
-    )
-
-
 def _with_when(fault: Fault, when: str) -> Fault:
     if not when:
         return fault
-    if match := _WHEN_PERCENT.fullmatch(when):
-        share = float(match.group(1)) / 100
-        if share <= 1:
-            return replace(fault, probability=share)
-    elif match := _WHEN_PHONE.fullmatch(when):
+    if match := _WHEN_PHONE.fullmatch(when):
         return replace(fault, phone=match.group(1), times=int(match.group(2)) if match.group(2) else None)
-    elif match := _WHEN_NUMBERS.fullmatch(when):
-        first = int(match.group(1))
-        endless = match.group(2) and not match.group(3)
-        return replace(fault, first=first, last=None if endless else int(match.group(3) or first))
-    elif (match := _WHEN_EVERY.fullmatch(when)) and int(match.group(1)):
-        return replace(fault, every=int(match.group(1)))
+    if (occasions := parse_occasions(when)) is not None:
+        return replace(fault, occasions=occasions)
     raise UsageError(f"The fault {fault.text!r} strikes at {when!r}, which is no time", hint=_GRAMMAR)
 
 
@@ -185,29 +158,18 @@ class FaultPlan:
         self.faults = tuple(faults)
         self._chance = chance
         self._struck = [0] * len(self.faults)
-        self._tests = [(fault, self._test(index)) for index, fault in enumerate(self.faults)]
 
     def strike(self, number: int, phone: str) -> Fault | None:
         """Return the first fault that strikes message `number` (from 1) to `phone`, or None."""
-        for fault, test in self._tests:
-            if test(number, phone):
+        for index, fault in enumerate(self.faults):
+            if self._strikes(index, number, phone):
                 return fault
         return None
 
-    def _test(self, index: int) -> Callable[[int, str], bool]:
+    def _strikes(self, index: int, number: int, phone: str) -> bool:
         fault = self.faults[index]
-        if fault.phone is not None:
-            return lambda _, phone: self._strikes_phone(index, phone)
-        if fault.first is not None:
-            first, last = fault.first, fault.last
-            return lambda number, _: number >= first and (last is None or number <= last)
-        if fault.every is not None:
-            every = fault.every
-            return lambda number, _: number % every == 0
-        return lambda _number, _phone: self._chance.random() < fault.probability
-
-    def _strikes_phone(self, index: int, phone: str) -> bool:
-        fault = self.faults[index]
+        if fault.phone is None:
+            return fault.occasions.include(number, self._chance)
         if phone != fault.phone or (fault.times is not None and self._struck[index] >= fault.times):
             return False
         self._struck[index] += 1

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 from aiohttp import web
 
-from runner.errors import UsageError
+from runner.listening import listen, url_of
 from runner.sandbox.ada_server import AdaServer, host_check
+from runner.sandbox.in_thread import in_thread
 from runner.sandbox.quick_door import QuickDoor
 from runner.sandbox.receiving import Sandbox
 from runner.sandbox.settings import SandboxSettings
 from runner.sandbox.webhooks import delivering
 
-_BACKLOG = 1024
 _STOP_SECONDS = 0.2
-_JOIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +53,8 @@ class RunningSandbox:
 @contextmanager
 def running_sandbox(settings: SandboxSettings) -> Iterator[RunningSandbox]:
     """Run a sandbox in its own thread while the block lasts; UsageError where it cannot start."""
-    started: Future[tuple[RunningSandbox, Callable[[], None]]] = Future()
-    thread = threading.Thread(target=_run_thread, args=(settings, started), name="sandbox", daemon=True)
-    thread.start()
-    running, stop = started.result()
-    try:
+    with in_thread(lambda: serving(settings), "sandbox") as running:
         yield running
-    finally:
-        stop()
-        thread.join(_JOIN_SECONDS)
 
 
 def serve(settings: SandboxSettings, on_ready: Callable[[RunningSandbox], None]) -> None:
@@ -101,10 +91,10 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[RunningSandbox]:
         # aiohttp's server is what makes its protocol for one connection.
         other = cast("Callable[[], asyncio.Protocol]", runner.server)
         opened = partial(QuickDoor, receive=sandbox.receive, allows=allows, other=other, doors=doors)
-        listener = await _listen(settings, opened)
+        listener = await listen(opened, settings.host, settings.port, name="The sandbox")
         try:
             async with delivering(sandbox.webhooks):
-                yield RunningSandbox(url=_url(listener), sandbox=sandbox)
+                yield RunningSandbox(url=url_of(listener), sandbox=sandbox)
         finally:
             listener.close()
             for door in tuple(doors):
@@ -112,44 +102,3 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[RunningSandbox]:
     finally:
         await runner.cleanup()
         sandbox.close()
-
-
-async def _listen(settings: SandboxSettings, door: Callable[[], QuickDoor]) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(door, settings.host, settings.port, backlog=_BACKLOG)
-    except OSError as problem:
-        raise UsageError(
-            f"The sandbox cannot listen on {settings.host} port {settings.port}: {problem.strerror}",
-            hint="Choose another port, or 0 for any that is free.",
-        ) from problem
-
-
-def _url(listener: asyncio.Server) -> str:
-    host, port = listener.sockets[0].getsockname()[:2]
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - named, not bound
-    name = everywhere.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-
-
-def _run_thread(
-    settings: SandboxSettings, started: Future[tuple[RunningSandbox, Callable[[], None]]]
-) -> None:
-    asyncio.run(_run(settings, started))
-
-
-async def _run(settings: SandboxSettings, started: Future[tuple[RunningSandbox, Callable[[], None]]]) -> None:
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        try:
-            running = await stack.enter_async_context(serving(settings))
-        except BaseException as problem:  # noqa: BLE001 - the caller waits for it in another thread
-            started.set_exception(problem)
-            return
-        started.set_result((running, lambda: _stop(loop, stopped)))
-        await stopped.wait()
-
-
-def _stop(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(stopped.set)

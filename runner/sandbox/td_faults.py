@@ -6,7 +6,6 @@ the calls of one name are counted, `500@job_status:#2`.
 
 from __future__ import annotations
 
-import difflib
 import random
 import re
 from collections.abc import Iterable
@@ -14,16 +13,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from runner.errors import UsageError
+from runner.sandbox.fault_words import ALWAYS, Occasions, did_you_mean, find_kind, parse_occasions
 from runner.sandbox.quantities import parse_duration
 
 _GRAMMAR = (
     "Write NAME[@CALL][:WHEN][:ARGUMENT]; WHEN is 10%, #12, #10-20, #100-, every=7, @CALL or @CALLx1, "
     "and always where there is none."
 )
-_WHEN_NUMBERS = re.compile(r"#(\d+)(?:(-)(\d*))?")
 _WHEN_CALL = re.compile(r"@([a-z_]+?)(?:x(\d+))?")
-_WHEN_EVERY = re.compile(r"every=(\d+)")
-_WHEN_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 
 #: The calls that a fault can name. Each request is one of them.
 CALLS = (
@@ -113,11 +110,9 @@ _DEFAULT_SECONDS = {TdFaultKind.SLOW: 90.0, TdFaultKind.DROP: 120.0, TdFaultKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TdFault:
-    """One fault and when it strikes.
+    """One fault and when it strikes: at the first `times` calls (or jobs), or else at `occasions`.
 
-    `call` narrows it to calls of that name; numbers and shares then count these calls alone. It strikes with
-    `probability`, but if one of these is set, exactly then: at the calls (or jobs) numbered `first` to `last`
-    (from 1, both included; None: without end), at every `every`-th, or at the first `times`. `accepted`: what
+    `call` narrows it to calls of that name; numbers and shares then count these calls alone. `accepted`: what
     was asked is done all the same. `seconds` is a delay or a Retry-After, `argument` a text.
     """
 
@@ -125,11 +120,8 @@ class TdFault:
     text: str
     accepted: bool
     call: str | None = None
-    probability: float = 1.0
     times: int | None = None
-    first: int | None = None
-    last: int | None = None
-    every: int | None = None
+    occasions: Occasions = ALWAYS
     seconds: float | None = None
     argument: str = ""
 
@@ -143,7 +135,7 @@ def parse_td_fault(text: str) -> TdFault:
     head, _, rest = text.strip().partition(":")
     when, _, argument = rest.partition(":")
     name, _, call = head.partition("@")
-    kind = _kind(name.strip(), text)
+    kind = find_kind(TdFaultKind, name.strip(), text)
     fault = TdFault(
         kind=kind, text=text.strip(), accepted=kind in _ACCEPTED, seconds=_DEFAULT_SECONDS.get(kind)
     )
@@ -152,25 +144,13 @@ def parse_td_fault(text: str) -> TdFault:
     return _with_argument(_with_when(fault, when.strip()), argument.strip())
 
 
-def _kind(name: str, text: str) -> TdFaultKind:
-    names = [kind.value for kind in TdFaultKind]
-    if name in names:
-        return TdFaultKind(name)
-    near = difflib.get_close_matches(name, names, n=1)
-    question = f"Did you mean {near[0]}? " if near else ""
-    raise UsageError(
-        f"There is no fault {name!r} (in {text!r})", hint=f"{question}The faults: {', '.join(names)}."
-    )
-
-
 def _at_call(fault: TdFault, call: str, times: int | None) -> TdFault:
     if fault.kind in JOB_KINDS:
         raise UsageError(f"The fault {fault.text!r} is of a job, not of a call", hint=_GRAMMAR)
     if call not in CALLS:
-        near = difflib.get_close_matches(call, CALLS, n=1)
-        question = f"Did you mean {near[0]}? " if near else ""
         raise UsageError(
-            f"There is no call {call!r} (in {fault.text!r})", hint=f"{question}The calls: {', '.join(CALLS)}."
+            f"There is no call {call!r} (in {fault.text!r})",
+            hint=f"{did_you_mean(call, CALLS)}The calls: {', '.join(CALLS)}.",
         )
     return replace(fault, call=call, times=times)
 
@@ -178,18 +158,10 @@ def _at_call(fault: TdFault, call: str, times: int | None) -> TdFault:
 def _with_when(fault: TdFault, when: str) -> TdFault:
     if not when:
         return fault
-    if match := _WHEN_PERCENT.fullmatch(when):
-        share = float(match.group(1)) / 100
-        if share <= 1:
-            return replace(fault, probability=share)
-    elif match := _WHEN_CALL.fullmatch(when):
+    if match := _WHEN_CALL.fullmatch(when):
         return _at_call(fault, match.group(1), int(match.group(2)) if match.group(2) else None)
-    elif match := _WHEN_NUMBERS.fullmatch(when):
-        first = int(match.group(1))
-        endless = match.group(2) and not match.group(3)
-        return replace(fault, first=first, last=None if endless else int(match.group(3) or first))
-    elif (match := _WHEN_EVERY.fullmatch(when)) and int(match.group(1)):
-        return replace(fault, every=int(match.group(1)))
+    if (occasions := parse_occasions(when)) is not None:
+        return replace(fault, occasions=occasions)
     raise UsageError(f"The fault {fault.text!r} strikes at {when!r}, which is no time", hint=_GRAMMAR)
 
 
@@ -246,8 +218,4 @@ class TdFaultPlan:
     def _strikes(self, fault: TdFault, number: int) -> bool:
         if fault.times is not None:
             return number <= fault.times
-        if fault.first is not None:
-            return number >= fault.first and (fault.last is None or number <= fault.last)
-        if fault.every is not None:
-            return number % fault.every == 0
-        return self._chance.random() < fault.probability
+        return fault.occasions.include(number, self._chance)

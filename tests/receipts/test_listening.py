@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from runner.clock import SteadyClock
-from runner.errors import LedgerError, UsageError
+from runner.errors import LedgerError
 from runner.ledger import open_ledger
 from runner.ledger.webhooks import WebhookKind
 from runner.receipts import listening as module
@@ -262,16 +262,6 @@ def test_what_an_earlier_listener_kept_is_matched_by_the_next(talk, tmp_path):
         return dict(listener.settled)
 
     assert talk(steps) == {"no_delivery": 1}
-
-
-def test_a_port_that_is_taken_is_a_clear_error(talk, tmp_path):
-    async def steps(listener, _):
-        port = int(listener.url.rpartition(":")[2])
-        settings = ListenerSettings(ledger="", root=tmp_path, scratch=tmp_path, port=port)
-        with pytest.raises(UsageError, match="cannot listen on"):
-            await module._listen(settings, asyncio.Protocol)
-
-    talk(steps)
 
 
 class Thread:

@@ -17,7 +17,7 @@ def struck(text, count=20, phone="60120000001"):
 @pytest.mark.parametrize("kind", FaultKind)
 def test_every_fault_has_a_name_and_a_meaning(kind):
     fault = parse_fault(f"{kind.value}:10%")
-    assert (fault.kind, fault.probability, str(fault)) == (kind, 0.1, f"{kind.value}:10%")
+    assert (fault.kind, fault.occasions.probability, str(fault)) == (kind, 0.1, f"{kind.value}:10%")
     assert MEANINGS[kind]
 
 
