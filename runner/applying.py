@@ -32,18 +32,9 @@ from runner.open_hours import OpenHours
 from runner.pending import Pending
 from runner.plan import Plan, ledger_details
 from runner.recipients import count_among
-from runner.sending import (
-    Carrier,
-    Equipment,
-    Event,
-    Limits,
-    Tally,
-    exit_code_of,
-    failures_exceeded,
-    send_all,
-    unknowns_exceeded,
-)
+from runner.sending import Carrier, Equipment, Event, Limits, send_all
 from runner.sharing import Share
+from runner.tally import Tally, exit_code_of, failures_exceeded, unknowns_exceeded
 
 #: The rules by which a gate of ours refuses a delivery at send time.
 GATE_RULES = ("suppressed", "opted_out", FREQUENCY_CAP, MIN_DISTANCE, FORGOTTEN, EXPIRED)

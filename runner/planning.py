@@ -197,8 +197,7 @@ class _Draft(NamedTuple):
 
 def _plan(draft: _Draft, *, generation: int, provider_is_local: bool) -> Plan:
     campaign, templates, firing, fetched, messages, screened, provider, circumstances = draft
-    times = _times(draft)
-    window = campaign.schedule.window
+    times, window = _times(draft), campaign.schedule.window
     return Plan(
         campaign=campaign.name,
         occurrence=firing.occurrence,

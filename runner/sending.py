@@ -20,15 +20,13 @@ from runner.breaking import Breaker, BreakerSettings
 from runner.campaign import Canary, Limit
 from runner.delivery import FORGOTTEN, Answer, Delivery, Message, Outcome, without_person
 from runner.departing import Clock, Departure, Pace
-from runner.errors import ExitCode, LedgerError
-from runner.halting import Halt, Pause, Stop, StopCause
+from runner.errors import LedgerError
+from runner.halting import Halt, Pause, StopCause
 from runner.ledger.interface import CampaignStopped
 from runner.masking import mask_phone
 from runner.open_hours import OpenHours
+from runner.tally import Tally, failures_exceeded, unknowns_exceeded
 from runner.turnstile import Turnstile
-
-#: A share of failures says something only once this many outcomes are known (DESIGN §3, `max_failed`).
-ENOUGH_OUTCOMES = 100
 
 #: With so few deliveries left of a batch the next one is fetched, so that nobody has to wait for it.
 _RUNNING_LOW = 200
@@ -64,30 +62,6 @@ class Carrier(Protocol):
     ) -> Answer:
         """Send once. `on_departure` is called with the time (epoch seconds) at which the request left."""
         ...
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """The accounts of a plan so far, however often it was resumed: to_send = their sum + remaining.
-
-    `barred` are those among the refused whom a gate of ours kept from being sent to.
-    """
-
-    to_send: int
-    accepted: int = 0
-    refused: int = 0
-    unknown: int = 0
-    barred: int = 0
-
-    @property
-    def known(self) -> int:
-        """Return how many deliveries have their account."""
-        return self.accepted + self.refused + self.unknown
-
-    @property
-    def remaining(self) -> int:
-        """Return how many deliveries have no account yet; they may be sent by a later apply."""
-        return self.to_send - self.known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,36 +125,6 @@ async def send_all(batches: AsyncIterator[Sequence[Delivery]], tally: Tally, equ
     for result in (*results, *await run.errors_of_recording()):
         if isinstance(result, BaseException):
             raise result
-
-
-def exit_code_of(tally: Tally, stop: Stop | None) -> ExitCode:
-    """Return the exit code of a run that ended with `tally` (DESIGN §4, exit codes)."""
-    if tally.remaining:
-        interrupted = stop is not None and stop.cause is StopCause.INTERRUPTED
-        return ExitCode.INTERRUPTED if interrupted else ExitCode.STOPPED
-    return ExitCode.UNSETTLED if tally.refused or tally.unknown else ExitCode.DONE
-
-
-def failures_exceeded(tally: Tally, limit: Limit | None) -> str | None:
-    """Return what is wrong when more of a plan was refused by the provider than `limit` allows."""
-    refused, known = tally.refused - tally.barred, tally.known - tally.barred
-    if not _is_exceeded(limit, refused, known):
-        return None
-    return f"guards.max_failed is {limit}: {refused} of {known} were refused"
-
-
-def unknowns_exceeded(tally: Tally, limit: Limit | None) -> str | None:
-    """Return what is wrong when of more of a plan the outcome is unknown than `limit` allows."""
-    known = tally.known - tally.barred
-    if not _is_exceeded(limit, tally.unknown, known):
-        return None
-    return f"guards.max_unknown is {limit}: {tally.unknown} of {known} are unknown"
-
-
-def _is_exceeded(limit: Limit | None, part: int, known: int) -> bool:
-    if limit is None or (limit.share is not None and known < ENOUGH_OUTCOMES):
-        return False
-    return limit.exceeded(part, known)
 
 
 _Sent = tuple[Delivery, int, Answer]

@@ -19,8 +19,9 @@ from runner.halting import Halt, PauseCause, Stop, StopCause
 from runner.ledger.interface import CampaignStopped, StopRecord
 from runner.open_hours import OpenHours
 from runner.pacing import PaceState
-from runner.sending import Equipment, Limits, Tally, exit_code_of, send_all
+from runner.sending import Equipment, Limits, send_all
 from runner.sharing import Share
+from runner.tally import Tally, exit_code_of
 from runner.window import LAST_CALL, Window
 from tests.virtual_time import VirtualClock, run_virtually
 
@@ -540,22 +541,6 @@ def test_latency_is_hidden_without_a_rate():
     started = world.clock.start
     world.send_all(320, rate=None, max_in_flight=32)
     assert max(world.arrivals) - started < 11
-
-
-@pytest.mark.parametrize(
-    ("tally", "stop", "expected"),
-    [
-        (Tally(to_send=2, accepted=2), None, ExitCode.DONE),
-        (Tally(to_send=2, accepted=1, refused=1), None, ExitCode.UNSETTLED),
-        (Tally(to_send=2, accepted=1, unknown=1), None, ExitCode.UNSETTLED),
-        (Tally(to_send=2, accepted=1), None, ExitCode.STOPPED),
-        (Tally(to_send=2, accepted=1), Stop(cause=StopCause.GUARD, detail=""), ExitCode.STOPPED),
-        (Tally(to_send=2, accepted=1), Stop(cause=StopCause.INTERRUPTED, detail=""), ExitCode.INTERRUPTED),
-        (Tally(to_send=2, accepted=2), Stop(cause=StopCause.INTERRUPTED, detail=""), ExitCode.DONE),
-    ],
-)
-def test_the_exit_code_says_how_a_run_ended(tally, stop, expected):
-    assert exit_code_of(tally, stop) is expected
 
 
 def test_the_gate_is_asked_again_when_the_turn_has_come():

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from runner.cli.watching import ApplyWatcher
     from runner.halting import Halt
     from runner.ledger.interface import Counts, Holder
+    from runner.ledger.journal import LedgerThread
     from runner.notifying import Notifier
     from runner.plan import PlannedTemplate
     from runner.providers.interface import Provider, TemplateList
@@ -258,8 +259,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
     from runner.recipients import check_recipients
 
     provider = workplace.provider(plan.provider)
-    campaign = _or_error(lambda: _campaign_now(workplace, plan))
-    halt = Halt()
+    campaign, halt = _or_error(lambda: _campaign_now(workplace, plan)), Halt()
     extracted = plan_file.extracted_tables(path, workplace.workspace, plan_key(), of=plan)
     with extracted as tables, _stopped_by_signals(halt):
         check_recipients(tables, plan)
@@ -269,6 +269,7 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
             provider,
         ):
             forgotten = await ledger.call(open_forgotten_gate)
+            count = partial(forgotten.count_in, tables)
             apply = Apply(
                 plan=plan,
                 tables=tables,
@@ -280,20 +281,24 @@ async def _apply(workplace: Workplace, path: Path, plan: Plan, watcher: ApplyWat
                 limits=limits_of(workplace, plan, campaign),
                 hours=hours_of(workplace, campaign),
                 watcher=watcher,
-                today=lambda moved: _today(
-                    workplace, plan, campaign, provider, moved, forgotten.count_in(tables)
-                ),
+                today=partial(_today, workplace, plan, campaign, provider, count),
                 gate=send_gate(workplace, campaign, forgotten, opted_out),
                 caps=campaign.guards.caps if isinstance(campaign, Campaign) else (),
                 rate=workplace.sending_rate(plan.provider),
                 rehearsal=workplace.rehearsal,
             )
-            try:
-                async with kept_open(forgotten, ledger, halt):
-                    return await apply_plan(apply)
-            finally:
-                with suppress(LedgerError):
-                    watcher.note_head(await ledger.call(lambda led: led.audit_head()))
+            async with _head_noted(ledger, watcher), kept_open(forgotten, ledger, halt):
+                return await apply_plan(apply)
+
+
+@asynccontextmanager
+async def _head_noted(ledger: LedgerThread, watcher: ApplyWatcher) -> AsyncIterator[None]:
+    """Note the audit log's last entry once the block has ended, however it ended."""
+    try:
+        yield
+    finally:
+        with suppress(LedgerError):
+            watcher.note_head(await ledger.call(lambda led: led.audit_head()))
 
 
 async def _today(
@@ -301,8 +306,8 @@ async def _today(
     plan: Plan,
     campaign: Campaign | RunnerError,
     provider: Provider,
+    forgotten: Callable[[], int],
     moved: int,
-    forgotten: int,
 ) -> Today:
     """Load the world of now; what cannot be loaded is part of the comparison."""
     from runner.checking import Today
@@ -314,7 +319,7 @@ async def _today(
         provider=workplace.provider_settings(plan.provider),
         provider_is_local=workplace.is_local(plan.provider),
         moved=moved,
-        forgotten=forgotten,
+        forgotten=forgotten(),
     )
 
 

@@ -60,19 +60,17 @@ def command(  # noqa: PLR0913, PLR0917 - click passes each option by name
             if word is None:
                 _list(ledger, campaign, occurrence, as_json=as_json, show_phones=show_phones)
                 return
-            digits = _whom(phone, everyone=everyone)
+            digits, state, now = _whom(phone, everyone=everyone), _WORDS[word], time.time()
             settled = ledger.resolve(
-                campaign,
-                occurrence,
-                digits,
-                to=_WORDS[word],
-                by=user_name(),
-                note=note,
-                now=time.time(),
+                campaign, occurrence, digits, to=state, by=user_name(), note=note, now=now
             )
     if as_json:
         output.show_json({"campaign": campaign, "occurrence": occurrence, "as": word, "settled": settled})
-        return
+    else:
+        _show_settled(settled, word)
+
+
+def _show_settled(settled: int, word: str) -> None:
     output.show(f"{settled} unknown deliver{'y' if settled == 1 else 'ies'} settled as {word}")
     if word == "send-again" and settled:
         output.say("make a new plan to send them: `runner plan`")

@@ -7,12 +7,17 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import output
 from runner.cli.workplace import open_workplace, user_name
 from runner.errors import ExitCode, Refusal
+
+if TYPE_CHECKING:
+    from runner.cli.service import Service
+    from runner.ledger.interface import LockToken
 
 
 @click.command(name="serve")
@@ -50,7 +55,6 @@ def command(
     """
     from runner.cli.service import Service, Settings
     from runner.cli.service_pages import pages_served
-    from runner.ledger.interface import LockLost
     from runner.ledger.liveness import this_process
     from runner.sandbox.ada_server import host_check
 
@@ -62,20 +66,27 @@ def command(
     with pages_served(service, host, port, host_check(host)) as url:
         token = service.try_to_lead()
         _ready(url, as_json=as_json)
-        while True:
-            token = token or service.lead()
-            if token is None:
-                return ExitCode.DONE
-            output.say("leading: firings start on time from here")
-            try:
-                return service.run(token)
-            except LockLost as error:
-                output.report(error)
-                token = None
-                if not standby:
-                    raise Refusal(
-                        "another service has taken the lead over", hint="see /healthz of that one"
-                    ) from error
+        return _lead(service, token, standby=standby)
+
+
+def _lead(service: Service, token: LockToken | None, *, standby: bool) -> int:
+    """Lead until it is stopped, and again after whoever took the lead over; Refusal without `standby`."""
+    from runner.ledger.interface import LockLost
+
+    while True:
+        token = token or service.lead()
+        if token is None:
+            return ExitCode.DONE
+        output.say("leading: firings start on time from here")
+        try:
+            return service.run(token)
+        except LockLost as error:
+            output.report(error)
+            token = None
+            if not standby:
+                raise Refusal(
+                    "another service has taken the lead over", hint="see /healthz of that one"
+                ) from error
 
 
 def _ready(url: str, *, as_json: bool) -> None:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from runner.ledger.interface import Counts
     from runner.notice import Notice
     from runner.plan import Plan
-    from runner.sending import Event, Tally
+    from runner.sending import Event
+    from runner.tally import Tally
 
 #: Without a terminal, one line of progress every so many seconds.
 _LINE_EVERY = 5.0

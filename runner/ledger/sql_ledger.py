@@ -66,7 +66,6 @@ class SqlLedger:
         self.events = reading.events
         self.log_batches = reading.log_batches
         self.deliveries_between = reading.deliveries_between
-
         self.last_outcome = reading.last_outcome
 
         self.commit = deliveries.commit
