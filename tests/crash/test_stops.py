@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from tests.conftest import CAMPAIGN, people
-from tests.crash.test_kills import IN_FLIGHT, ledger_url, sending, start_apply, states, wait_for_first
+from tests.crash.test_kills import IN_FLIGHT, PEOPLE, ledger_url, sending, start_apply, states, wait_for_first
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -41,15 +41,15 @@ def test_once_a_stop_has_returned_at_most_one_request_for_each_connection_arrive
     assert "(a wrong voucher); `runner resume" in err
     late = [message for message in sandbox.messages() if arrived_at(message) > stopped_at]
     assert len(late) <= IN_FLIGHT
-    assert 0 < entry["accepted"] == len(sandbox.accepted()) < 300
+    assert 0 < entry["accepted"] == len(sandbox.accepted()) < PEOPLE
     assert Counter(states().values()) == {"accepted": entry["accepted"]}
     refused = start_apply(root)
     assert "stop: " in refused.communicate(timeout=60)[1]
     assert refused.returncode == 4
     runner(root, "resume", *names)
     final = json.loads(start_apply(root).communicate(timeout=60)[0])["runs"][0]
-    assert (final["accepted"], final["remaining"], final["exit_code"]) == (300, 0, 0)
-    assert Counter(Counter(sandbox.accepted()).values()) == {1: 300}
+    assert (final["accepted"], final["remaining"], final["exit_code"]) == (PEOPLE, 0, 0)
+    assert Counter(Counter(sandbox.accepted()).values()) == {1: PEOPLE}
 
 
 def arrived_at(message):

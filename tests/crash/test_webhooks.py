@@ -25,7 +25,10 @@ from tests.conftest import RUNNER_YML
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
 SENDERS = 8
-PEOPLE = 12_000
+#: `make soak` asks for more.
+KILLS = int(os.environ.get("RUNNER_TEST_KILLS", "4"))
+#: One for each receipt: about a thousand are answered between two kills.
+PEOPLE = 3_000 * KILLS
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -63,7 +66,8 @@ class Senders:
 
     def work(self):
         while not self.stopping:
-            number = next(self.numbers)
+            if (number := next(self.numbers)) >= PEOPLE:
+                return
             while not (self.is_answered(number) or self.stopping):
                 time.sleep(0.02)
 
@@ -81,6 +85,9 @@ class Senders:
             return False
         self.answered.add(number)
         return True
+
+    def are_posting(self):
+        return any(thread.is_alive() for thread in self.threads)
 
     def stop(self):
         self.stopping = True
@@ -112,9 +119,10 @@ def test_no_kill_loses_a_receipt_that_was_answered(accepted, ledger_url):
     process, url = start(accepted)
     senders = Senders(url)
     try:
-        for _ in range(int(os.environ.get("RUNNER_TEST_KILLS", "4"))):
+        for _ in range(KILLS):
             before = len(senders.answered)
             while len(senders.answered) < before + 200:
+                assert senders.are_posting(), "there are too few people"
                 time.sleep(0.005)
             time.sleep(chance.uniform(0, 0.6))
             process.kill()
