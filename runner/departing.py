@@ -187,7 +187,8 @@ class Pace:
         left_at = departure.left_at or departure.slot
         self._ways.append(min(_LONGEST_WAY, max(0.0, left_at - departure.set_out_at)))
         lateness = left_at - departure.slot
-        excess = self._margin.excess(lateness)
+        spacing = self._margin.interval(self._rate) if self._rate else 0.0
+        excess = self._margin.excess(lateness, spacing)
         self._margin.observe(lateness)
         if excess > 0:
             push = self._row.delay_sender(self._sender, excess, self._clock.steady())

@@ -6,7 +6,9 @@ g = (1 + m) / r apart, where r is the rate and m the margin. Of r + 1 messages, 
 r * g = 1 + m seconds after another's. If that other one departs d seconds late, and the network may hold it
 up to n longer than its follower, they arrive at least 1 + m - d - n apart. So while d + n < m, no r + 1
 messages fit into a second, in whatever order they arrive. With n = NETWORK_JITTER, a message may be
-d = m - n late; for all that it is later, the slots not reserved yet must move (`Margin.excess`).
+d = m - n late; for all that it is later, the slots not reserved yet must move (`Margin.excess`). One that is
+later than a whole spacing, as its process stood still on the way to the socket, takes a place among others,
+which make room for one: they move by one spacing, however late it is.
 
 That push is in time while the slot r places on is not reserved yet. As each process holds one slot at a time,
 it is in time for up to r processes when a message is less than one spacing late. One that would leave later
@@ -126,9 +128,9 @@ class Margin:
         """Return the spacing of slots in seconds, for `rate` messages a second."""
         return interval(rate, self.value)
 
-    def excess(self, lateness: float) -> float:
-        """Return by how much (seconds) the sender's pace must be pushed for one message so late."""
-        return max(0.0, lateness - self.tolerance)
+    def excess(self, lateness: float, spacing: float) -> float:
+        """Return by how much the sender's pace must be pushed for one message so late; all in seconds."""
+        return min(spacing, max(0.0, lateness - self.tolerance))
 
     def observe(self, lateness: float) -> None:
         """Learn from one departure `lateness` seconds after its slot."""

@@ -46,7 +46,7 @@ def departures(rate, processes, lateness, state=None):
         now, number, slot, spacing = heapq.heappop(events)
         if slot is not None and not has_lost_its_slot(now - slot, spacing):
             left.append(now)
-            excess = margins[number].excess(now - slot)
+            excess = margins[number].excess(now - slot, spacing)
             margins[number].observe(now - slot)
             state = state.delayed(now, excess) if excess else state
         late = next(values, None)
@@ -63,6 +63,44 @@ def breaches(arrivals, rate):
     limit = ceil(rate)
     arrivals = sorted(arrivals)
     return sum(later - first <= 1.0 for first, later in zip(arrivals, arrivals[limit:], strict=False))
+
+
+def stalled(rate, stalls):
+    """Send on in one process, which stands still with some messages on their way to the socket.
+
+    `stalls` says for each stop how many messages leave on time before it, how many are on their way, and how
+    long it lasts in seconds. Returns the times of leaving.
+    """
+    state, margin, now, left = PaceState(tat=START, seen_at=START), Margin(), START, []
+    spacing = margin.interval(rate)
+    for on_time, under_way, seconds in stalls:
+        for _ in range(on_time):
+            now, state = state.reserved(now, spacing)
+            left.append(now)
+        slots = []
+        for _ in range(under_way):
+            now, state = state.reserved(now, spacing)
+            slots.append(now)
+        now += seconds
+        for slot in slots:
+            left.append(now)
+            excess = margin.excess(now - slot, spacing)
+            state = state.delayed(now, excess) if excess else state
+    return left
+
+
+@given(
+    st.sampled_from([5.0, 20.0, 80.0]),
+    st.lists(st.tuples(st.integers(0, 100), st.integers(1, 4), st.floats(0.3, 60)), max_size=8),
+)
+@settings(deadline=None)
+def test_a_process_that_stood_still_crowds_no_second_and_soon_goes_on(rate, stalls):
+    left = stalled(rate, [*stalls, (1, 0, 0.0)])
+    assert breaches(left, rate) == 0
+    messages = sum(on_time + under_way for on_time, under_way, _ in stalls)
+    pushed = sum(under_way for _, under_way, _ in stalls)
+    seconds = sum(seconds for *_, seconds in stalls)
+    assert left[-1] - left[0] <= seconds + (messages + pushed) * Margin().interval(rate) + ROUNDING
 
 
 @given(RATES, st.lists(st.tuples(ANY_LATENESS, NETWORK), min_size=1, max_size=300))
@@ -152,8 +190,12 @@ def test_the_margin_widens_at_once_and_narrows_slowly():
 def test_a_message_within_the_tolerance_pushes_nobody():
     margin = Margin()
 
-    assert margin.excess(margin.tolerance) == 0.0
-    assert margin.excess(margin.tolerance + 0.004) == pytest.approx(0.004)
+    assert margin.excess(margin.tolerance, 0.2) == 0.0
+    assert margin.excess(margin.tolerance + 0.004, 0.2) == pytest.approx(0.004)
+
+
+def test_however_late_a_message_is_the_others_make_room_for_one():
+    assert Margin().excess(30.0, 0.2) == 0.2
 
 
 def test_a_slot_is_never_before_now_and_never_before_its_turn():
