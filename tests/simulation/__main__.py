@@ -53,7 +53,8 @@ def main() -> None:
         found = _live_many(range(arguments.seed, arguments.seed + arguments.seeds), arguments.jobs)
     for seed, problems in found.items():
         for problem in problems:
-            print(f"seed {seed}: {problem}\n  again: python -m tests.simulation {seed}")
+            people = f" --people {arguments.people}" if arguments.people else ""
+            print(f"seed {seed}: {problem}\n  again: python -m tests.simulation {seed}{people}")
     failures = sum(map(len, found.values()))
     print(f"{len(found)} worlds in {time.monotonic() - started:.1f} s, {failures} broken promises")
     sys.exit(1 if failures else 0)

@@ -28,6 +28,7 @@ def broken(world: World) -> list[str]:
         *a_stop_stops(world),
         *a_canary_goes_ahead(world),
         *nothing_is_sent_outside_a_window(world),
+        *who_opted_out_is_left_alone(world),
     ]
 
 
@@ -144,3 +145,13 @@ def nothing_is_sent_outside_a_window(world: World) -> Iterator[str]:
             yield f"{arrival.tag} arrived outside its window, {arrival.at - world.start:.3f} s from the start"
         if world.zoned.deadline is not None and moment > world.zoned.deadline + PATIENCE:
             yield f"{arrival.tag} arrived {moment - world.zoned.deadline:.3f} s after the deadline"
+
+
+def who_opted_out_is_left_alone(world: World) -> Iterator[str]:
+    """Whoever says stop while a run lasts gets nothing more, but from a process that froze on its way."""
+    if world.may_freeze:
+        return
+    since = world.start + world.opted_out_after + PATIENCE
+    for arrival in world.door.arrivals:
+        if arrival.at > since and arrival.tag.rpartition("/")[2] in world.opted_out:
+            yield f"{arrival.tag} arrived {arrival.at - since + PATIENCE:.3f} s after the opt-out"

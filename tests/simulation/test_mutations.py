@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from runner import pending
+from runner import applying, pending
 from runner.breaking import Breaker
 from runner.canary import Trial, Verdict
 from runner.delivery import Outcome
@@ -95,6 +95,11 @@ def forget_the_windows(monkeypatch):
     monkeypatch.setattr(OpenHours, "turns_away", lambda self, delivery: False)
 
 
+def let_everybody_pass_the_gate(monkeypatch):
+    """Nobody asks at send time who has opted out meanwhile."""
+    monkeypatch.setattr(applying, "_gate", lambda apply, reached: lambda delivery: None)
+
+
 #: Each pillar, and what the worlds say when it is gone.
 PILLARS = {
     send_before_the_intent_is_durable: "was taken",
@@ -106,6 +111,7 @@ PILLARS = {
     never_pause: "messages to an outage",
     let_everybody_go_with_the_canary: "the others went",
     forget_the_windows: "arrived outside its window",
+    let_everybody_pass_the_gate: "after the opt-out",
 }
 
 

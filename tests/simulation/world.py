@@ -94,13 +94,13 @@ class World:
         self.tables = {campaign: self._table(campaign, rows) for campaign, rows in self.rows.items()}
         self.steps = self.processes = 0
         self.running: set[int] = set()
+        self.may_freeze = bool(self.mishaps.freezes)
         self.excused: set[str] = set()
         self.most_left_open = self.sent_again = 0
-        self.opted_out = self.mishaps.opt_out[1]
+        self.opted_out_after, self.opted_out = self.mishaps.opt_out
         #: What a stop found: when it stood (true time), and what was under way then.
         self.stopped_from = self.stopped_until = 0.0
-        self.stopped: list[str] = []
-        self.under_way: set[str] = set()
+        self.stopped, self.under_way = list[str](), set[str]()
         self.reports: list[Report] = []
         #: Where the deliveries of each campaign stand when all is over.
         self.ended: dict[str, dict[str, State]] = {}
