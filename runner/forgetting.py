@@ -28,6 +28,7 @@ from runner.logs.run_log import redact_run_log
 from runner.masking import mask_phone
 from runner.plan_file import extracted_tables
 from runner.screening import find_rows
+from runner.work_folder import delete_left_behind
 
 #: After so many seconds every running apply knows whom to leave out.
 _UNTIL_KNOWN = 3 * ASKED_EVERY
@@ -149,7 +150,7 @@ def _erase(
     done.plans += _remove_plans(person.digits, around)
     for path in sorted((around.state / "runs").glob("*.jsonl")):
         done.run_log_lines += redact_run_log(path, mask_phone(person.digits), message_ids)
-    _clear(around, spare_tables=bool(done.applying))
+    _clear(around)
     erased = ledger.erase(person.digits, around.holder, around.logs.now())
     if erased is None:
         raise _in_flight()
@@ -274,20 +275,11 @@ def _names(path: Path, digits: str, around: Surroundings) -> bool:
         return True  # it would be refused, and may hold anybody
 
 
-def _clear(around: Surroundings, *, spare_tables: bool) -> None:
-    """Remove what killed processes left, and the rehearsals, which are copies of real people's data.
-
-    `spare_tables` leaves the tables of applies that are going on, which remove them at their end.
-    """
-    left = [*around.plans.glob(".*"), *around.workspace.glob("*"), *around.state.glob("query.*")]
-    if around.is_rehearsal:
-        left.append(around.state / _TREASURE_DATA)
-    else:
-        left.append(around.state / _REHEARSALS)
-    for path in left:
-        if spare_tables and path.name.startswith("tables-"):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def _clear(around: Surroundings) -> None:
+    """Remove what killed processes left, and the rehearsals, which are copies of real people's data."""
+    delete_left_behind(around.state)
+    delete_left_behind(around.workspace)
+    for path in around.plans.glob(".*"):
+        path.unlink(missing_ok=True)
+    copies = _TREASURE_DATA if around.is_rehearsal else _REHEARSALS
+    shutil.rmtree(around.state / copies, ignore_errors=True)

@@ -24,7 +24,7 @@ def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     guard = _locked(parent)  # nobody sees a folder that is there and not locked yet
     try:
-        _delete_left_behind(parent)
+        delete_left_behind(parent)
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix, suffix=_SUFFIX))
         lock = _locked(folder)
     finally:
@@ -58,7 +58,8 @@ def _unlock(descriptor: int | None) -> None:
         os.close(descriptor)
 
 
-def _delete_left_behind(parent: Path) -> None:
+def delete_left_behind(parent: Path) -> None:
+    """Delete the folders below `parent` whose processes were killed; those of living ones stay."""
     for folder in parent.glob(f"*{_SUFFIX}"):
         with suppress(OSError):  # its owner lives, or it went this moment
             lock = _locked(folder, wait=False)

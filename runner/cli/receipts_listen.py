@@ -8,12 +8,9 @@ import json
 import os
 import re
 import signal
-import tempfile
 from collections import Counter
 from collections.abc import Coroutine
-from contextlib import contextmanager
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,8 +20,6 @@ from runner.cli.workplace import Workplace, open_workplace
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.receipts.listening import Listener, ListenerSettings
 
 #: The shared secret, which no file may hold.
@@ -47,14 +42,21 @@ def listen(host: str, port: int, zone: str | None, as_json: bool, sandbox: bool)
     """
     secret = _secret(host)
     _check_zone(zone)
-    with open_workplace(rehearsal=sandbox) as workplace, _scratch(workplace) as scratch:
+    from runner.work_folder import work_folder
+
+    with (
+        open_workplace(rehearsal=sandbox) as workplace,
+        work_folder(workplace.workspace, "webhooks.") as scratch,
+    ):
+        from runner.cli.gates import ForgottenGate
         from runner.receipts.listening import ListenerSettings
         from runner.sandbox.ada_server import host_check
 
         settings = ListenerSettings(
             ledger=workplace.project.ledger,
             root=workplace.project.root,
-            scratch=scratch,
+            scratch=scratch.resolve(),
+            forgotten=ForgottenGate(None),
             host=host,
             port=port,
             secret=secret,
@@ -94,16 +96,6 @@ def _check_zone(zone: str | None) -> None:
 
     if zone is not None and not zone_exists(zone):
         raise UsageError(f"--timezone: {show_text(zone)!r} is no time zone", hint="such as Asia/Jakarta")
-
-
-@contextmanager
-def _scratch(workplace: Workplace) -> Iterator[Path]:
-    """Give a private folder for what matching spills."""
-    workplace.workspace.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(
-        dir=workplace.workspace, prefix="webhooks.", ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder).resolve()
 
 
 def _run(coroutine: Coroutine[Any, Any, None]) -> None:

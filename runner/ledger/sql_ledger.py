@@ -150,6 +150,7 @@ class SqlLedger:
         self.unsettled_webhooks = webhooks.unsettled_webhooks
         self.deliveries_to = webhooks.deliveries_to
         self.add_webhooks = webhooks.add_webhooks
+        self.erase_webhooks = webhooks.erase_webhooks
         self.settle_webhooks = webhooks.settle_webhooks
 
     def register_plan(

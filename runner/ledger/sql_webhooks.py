@@ -49,6 +49,13 @@ class Webhooks:
         with self._store.transaction():
             self._store.run("settle_webhooks", {"verdicts": listed})
 
+    def erase_webhooks(self, phones: Sequence[str]) -> None:
+        """Erase what webhooks said of these phones, and their opt-outs."""
+        with self._store.transaction():
+            for phone in phones:
+                self._store.run("erase_webhooks", {"phone": phone})
+                self._store.run("erase_opt_outs", {"phone": phone})
+
     def due_webhooks(self, now: float, limit: int) -> list[KeptWebhook]:
         """Return webhooks that are to be matched by now."""
         return [_kept(row) for row in self._store.rows("due_webhooks", now=now, limit=limit)]

@@ -389,8 +389,9 @@ WHERE occurrence_id IN (SELECT id FROM occurrences) AND phone = :phone
 UPDATE resolutions SET phone = '', note = '' WHERE phone = :phone
 
 -- name: erase_webhooks
--- Erase what the provider told of a phone.
-DELETE FROM webhooks WHERE phone = :phone
+-- Erase what the provider told of a phone, or by a tag of its delivery.
+DELETE FROM webhooks
+WHERE phone = :phone OR replace(tag || '/', '/' || :phone || '/', '') <> tag || '/'
 
 -- name: erase_opt_outs
 -- Erase the opt-out of a phone: a keyed hash holds it from now on.

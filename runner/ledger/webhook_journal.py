@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from runner.ledger.interface import Ledger
 from runner.ledger.journal import LedgerThread
 from runner.ledger.webhooks import Webhook
 
@@ -22,13 +23,22 @@ class _Group:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
+Keep = Callable[[Ledger, Sequence[Webhook], float], None]
+"""Keeps some webhooks, all or none, on the ledger's thread."""
+
+
 class WebhookJournal:
-    """Webhooks on their way into the ledger. `on_kept` is called after each commit."""
+    """Webhooks on their way into the ledger, by `keep`. `on_kept` is called after each commit."""
 
     def __init__(
-        self, thread: LedgerThread, now: Callable[[], float], on_kept: Callable[[], None] = lambda: None
+        self,
+        thread: LedgerThread,
+        keep: Keep,
+        now: Callable[[], float],
+        on_kept: Callable[[], None] = lambda: None,
     ) -> None:
         self._thread = thread
+        self._keep = keep
         self._now = now
         self._on_kept = on_kept
         self._gathering: list[_Group] = []
@@ -53,7 +63,7 @@ class WebhookJournal:
     async def _commit(self, group: _Group) -> None:
         now = self._now()
         try:
-            await self._thread.call(lambda ledger: ledger.add_webhooks(group.webhooks, now))
+            await self._thread.call(lambda ledger: self._keep(ledger, group.webhooks, now))
         except Exception as error:  # noqa: BLE001 - whatever it was, each that waits has to hear of it
             group.done.set_exception(error)
         else:

@@ -139,6 +139,10 @@ class WebhookRows(Protocol):
         """Note what came of webhooks; one that is settled stays as it is."""
         ...
 
+    def erase_webhooks(self, phones: Sequence[str]) -> None:
+        """Erase what webhooks said of these phones, and their opt-outs."""
+        ...
+
     def add_opt_outs(self, opt_outs: Sequence[OptOut]) -> None:
         """Keep opt-outs; of a phone that opted out before, the first stays."""
         ...

@@ -26,6 +26,7 @@ from runner.ledger.journal import LedgerThread, ledger_thread
 from runner.ledger.webhook_journal import WebhookJournal
 from runner.ledger.webhooks import Webhook, WebhookKind
 from runner.listening import listen, url_of
+from runner.receipts.keeping import ForgottenPeople, Keeper
 from runner.receipts.reading import pipeline
 from runner.receipts.settling import AT_ONCE, Settler
 from runner.receipts.webhook import NoWebhookError, read_webhook
@@ -66,12 +67,14 @@ class Clock(Protocol):
 class ListenerSettings:
     """Where to listen, and for whom. `port` 0 takes a free one; `allows(host)` judges a Host header.
 
-    `timezone` is that of times without an offset; None takes the time of arrival instead.
+    `timezone` is that of times without an offset; None takes the time of arrival instead. `forgotten` are
+    the people of whom nothing is kept.
     """
 
     ledger: str
     root: Path
     scratch: Path
+    forgotten: ForgottenPeople
     host: str = "127.0.0.1"
     port: int = 0
     secret: str | None = field(default=None, repr=False)
@@ -179,7 +182,9 @@ async def listening(settings: ListenerSettings, clock: Clock) -> AsyncIterator[L
         ledger_thread(settings.ledger, settings.root) as book,
         ledger_thread(settings.ledger, settings.root) as deliveries,
     ):
-        server = WebhookServer(settings, WebhookJournal(book, clock.now, kept.set).add)
+        await book.call(settings.forgotten.renew)
+        keeper = Keeper(settings.forgotten)
+        server = WebhookServer(settings, WebhookJournal(book, keeper.keep, clock.now, kept.set).add)
         with pipeline(settings.scratch) as connection:
             matcher = _Matcher(
                 settler=Settler(connection, settings.timezone),

@@ -51,7 +51,7 @@ def _status(document: dict[str, Any], data: dict[str, Any]) -> Webhook:
     message_id = _text(data.get("id"), _LONGEST_ID)
     phone = _digits(data.get("custNo"))
     word = _text(data.get("status"), _LONGEST_ID)
-    tag = _tag(document)
+    tag = _tag(document, phone)
     if word is None or (message_id is None and phone is None and tag is None):
         raise NoWebhookError("a status without a message")
     # Whatever is not known as sent, delivered or read is a failure, in whichever words.
@@ -100,20 +100,29 @@ def _texts(document: dict[str, Any], data: dict[str, Any]) -> Iterator[str]:
             )
 
 
-def _tag(document: dict[str, Any]) -> str | None:
-    """Return our delivery key if it stands anywhere in the payload."""
-    waiting: list[object] = [document]
+def _tag(document: dict[str, Any], phone: str | None) -> str | None:
+    """Return our delivery key, if it stands anywhere in the payload and is of this phone.
+
+    Where the payload has no phone, only a field named as a tag is believed: people choose their own names.
+    """
+    waiting: list[tuple[object, bool]] = [(document, False)]
     for _ in range(_MOST_VALUES):
         if not waiting:
             return None
-        value = waiting.pop()
-        if isinstance(value, str) and _TAG.fullmatch(value):
-            return value
+        value, is_tag = waiting.pop()
         if isinstance(value, dict):
-            waiting += value.values()
+            waiting += [(inner, is_tag or _is_tag(key)) for key, inner in value.items()]
         elif isinstance(value, list):
-            waiting += value
+            waiting += [(inner, is_tag) for inner in value]
+        elif isinstance(value, str) and _TAG.fullmatch(value):
+            theirs = value.rpartition("/")[2]
+            if theirs == phone or (phone is None and is_tag):
+                return value
     return None
+
+
+def _is_tag(key: object) -> bool:
+    return isinstance(key, str) and plain(key).startswith("tag")
 
 
 def _first(data: dict[str, Any], keys: tuple[str, ...]) -> str | None:

@@ -255,9 +255,9 @@ def test_what_killed_processes_left_and_rehearsals_are_removed(project, sent, ru
     (log,) = (project.root / "exports").glob("*.csv")
     (log.parent / f".{log.name}.x1y2").write_text(PHONE)
     for name in (
-        "work/tables-x/recipients.parquet",
-        "work/plan-y/rows.parquet",
-        "query.z/spill",
+        "work/tables-x.work/recipients.parquet",
+        "work/webhooks.y.work/spill",
+        "query-z.work/spill",
         "plans/.p.tmp",
     ):
         path = state / name

@@ -115,6 +115,19 @@ def test_a_stop_is_kept_and_is_an_opt_out_in_the_same_transaction(ledger, open_a
     assert again.opt_out("1") is None
 
 
+def test_phones_are_erased_with_their_tags_and_opt_outs_and_no_others(ledger):
+    tagged = [
+        status(None, tag=f"promo/once/{phone}", message_id="m") for phone in ("62811", "628111", "162811")
+    ]
+    ledger.add_webhooks([status("62811"), stop("62811"), stop("62812"), *tagged], NOW)
+
+    ledger.erase_webhooks(["62811"])
+
+    left = ledger.due_webhooks(NOW, 10)
+    assert [each.tag for each in left] == ["promo/once/628111", "promo/once/162811"]
+    assert list(chain(*ledger.opted_out())) == ["62812"]
+
+
 def test_an_opt_out_without_a_phone_is_kept_as_a_webhook_alone(ledger):
     ledger.add_webhooks([status(None, message_id="a", status=ReceiptStatus.FAILED, opts_out=True)], NOW)
 

@@ -25,8 +25,9 @@ class Thread:
             raise self.failure
         return work(self)
 
-    def add_webhooks(self, webhooks, now):
-        self.commits.append((now, len(webhooks)))
+
+def keep(thread, webhooks, now):
+    thread.commits.append((now, len(webhooks)))
 
 
 def webhook():
@@ -36,7 +37,7 @@ def webhook():
 def run(steps):
     async def whole():
         thread, kept = Thread(), []
-        return await steps(thread, WebhookJournal(thread, lambda: 7.0, lambda: kept.append(1)), kept)
+        return await steps(thread, WebhookJournal(thread, keep, lambda: 7.0, lambda: kept.append(1)), kept)
 
     return asyncio.run(whole())
 

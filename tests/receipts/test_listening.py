@@ -9,6 +9,7 @@ from contextlib import closing
 import aiohttp
 import pytest
 
+from runner.cli.gates import ForgottenGate
 from runner.clock import SteadyClock
 from runner.errors import LedgerError
 from runner.ledger import open_ledger
@@ -32,7 +33,11 @@ def talk(tmp_path):
 
     def talk(steps, **changes):
         settings = ListenerSettings(
-            ledger=LEDGER, root=tmp_path, scratch=tmp_path, **{"timezone": "Asia/Jakarta", **changes}
+            ledger=LEDGER,
+            root=tmp_path,
+            scratch=tmp_path,
+            forgotten=ForgottenGate(None),
+            **{"timezone": "Asia/Jakarta", **changes},
         )
 
         async def run():
@@ -172,14 +177,18 @@ def test_without_a_secret_no_web_page_gets_through(talk, tmp_path, headers):
 
 
 def test_the_secret_is_in_no_text_of_the_settings(tmp_path):
-    assert SECRET not in repr(ListenerSettings(ledger="", root=tmp_path, scratch=tmp_path, secret=SECRET))
+    settings = ListenerSettings(
+        ledger="", root=tmp_path, scratch=tmp_path, forgotten=ForgottenGate(None), secret=SECRET
+    )
+    assert SECRET not in repr(settings)
 
 
 def test_when_the_ledger_cannot_keep_it_the_sender_is_told_to_come_again(tmp_path):
     async def full(_):
         raise LedgerError("the disk is full")
 
-    server = WebhookServer(ListenerSettings(ledger="", root=tmp_path, scratch=tmp_path), full)
+    settings = ListenerSettings(ledger="", root=tmp_path, scratch=tmp_path, forgotten=ForgottenGate(None))
+    server = WebhookServer(settings, full)
 
     async def run():
         runner = aiohttp.web.AppRunner(server.application())

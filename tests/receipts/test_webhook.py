@@ -96,6 +96,20 @@ def test_our_key_is_found_wherever_it_comes_back():
     assert read_webhook(status(status="sent", tag1="their own tag")).tag is None
 
 
+def test_a_key_of_another_phone_is_not_believed():
+    """People choose their own names, and a webhook names them."""
+    key = "lebaran/2026-11-23T02:00Z/60120000003"
+    for place in ({"custName": key}, {"tag1": key}):
+        assert read_webhook(status(status="failed", **place)).tag is None
+
+
+def test_without_a_phone_only_a_tag_is_believed():
+    key = "lebaran/2026-11-23T02:00Z/60120000002"
+    assert read_webhook(status(status="sent", custNo=None, custName=key)).tag is None
+    assert read_webhook(status(status="sent", custNo=None, tag1=key)).tag == key
+    assert read_webhook(status(status="sent", custNo=None, tags={"first": [key]})).tag == key
+
+
 def test_our_key_is_not_looked_for_without_end():
     assert read_webhook(status(status="sent", many=["x"] * 5_000)).tag is None
 
