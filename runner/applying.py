@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from runner.control_group import HOLDOUT
 from runner.delivery import EXPIRED, FORGOTTEN, Delivery, DeliveryKey
 from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
+from runner.failed_receipts import failed_by_receipt, failed_receipts_followed
 from runner.halting import Halt, Pause, Stop, StopCause
 from runner.holding_out import record_control_group
 from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken
@@ -216,7 +217,7 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
     apply.watcher.began(run, tally)
     exit_code = ExitCode.ERROR
     try:
-        async with _heartbeat(apply, token):
+        async with _heartbeat(apply, token), _failures_followed(apply, tally):
             reached = ReachedCaps(apply.caps)
             equipment = _equipment(apply, token, run, tally, reached)
             await record_control_group(
@@ -349,7 +350,15 @@ async def _tally(apply: Apply) -> Tally:
         refused=counts.refused,
         unknown=counts.unknown,
         barred=sum(counts.refused_by_rule.get(rule, 0) for rule in GATE_RULES),
+        failed_later=failed_by_receipt(counts),
     )
+
+
+def _failures_followed(apply: Apply, tally: Tally) -> AbstractAsyncContextManager[None]:
+    """Follow what receipts say of messages that were accepted, where a guard asks for it."""
+    if apply.limits.max_failed is None:
+        return nullcontext()
+    return failed_receipts_followed(apply.ledger, apply.plan.digest, tally, apply.clock.sleep)
 
 
 async def _settle_interrupted(apply: Apply, token: LockToken) -> int:

@@ -1,13 +1,14 @@
 """The audit log as a chain: each entry's hash covers the entry and the hash before it. Pure.
 
 Whoever edits, removes, inserts or re-orders entries breaks the chain, and `check` says where. Entries cut off
-at the end leave a whole chain: only a head that was noted elsewhere tells of them.
+at the end leave a whole chain: the ledger's other tables tell of them, and a head that was noted elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -38,6 +39,18 @@ class Entry:
     details: str
     previous: str
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What has an entry, as another table shows: the entry's event, and the run it is about, if any."""
+
+    event: str
+    run: int | None = None
+
+    def __str__(self) -> str:
+        """Render for people: `plan_applied of run 3`."""
+        return self.event if self.run is None else f"{self.event} of run {self.run}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +87,25 @@ def hash_of(*, number: int, at: float, event: str, actor: str, details: str, pre
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
-def check(entries: Iterable[Entry], *, origin: str, known: Iterable[Head] = ()) -> Checked:
+def check(
+    entries: Iterable[Entry], *, origin: str, known: Iterable[Head] = (), deeds: Iterable[Deed] = ()
+) -> Checked:
     """Go through all entries in the order of their numbers, up to the first fault.
 
     `origin` is the ledger's identity. `known` are heads that were noted elsewhere: all have to be in it.
+    `deeds` are what the ledger's other tables show, read before the entries: each has to have its entry.
     """
     noted = {head.number: head for head in known}
+    open_deeds = Counter(deeds)
     at = Head(number=0, hash=origin)
     for entry in entries:
         fault = _fault(at, entry) or _contradiction(entry.number, entry.hash, noted)
         if fault is not None:
             return Checked(head=at, fault=fault)
         at = Head(number=entry.number, hash=entry.hash)
-    return Checked(head=at, fault=_cut_off(at, noted) or _contradiction(0, origin, noted))
+        open_deeds[_deed(entry)] -= 1
+    fault = _cut_off(at, noted) or _contradiction(0, origin, noted) or _untold(at, open_deeds)
+    return Checked(head=at, fault=fault)
 
 
 def _fault(before: Head, entry: Entry) -> Fault | None:
@@ -126,6 +145,21 @@ def _cut_off(end: Head, noted: Mapping[int, Head]) -> Fault | None:
         return None
     missing = f"entry {last} is" if last == end.number + 1 else f"entries {end.number + 1} to {last} are"
     return Fault(number=end.number + 1, what=f"{missing} missing at the end: the log was cut off")
+
+
+def _deed(entry: Entry) -> Deed:
+    details = json.loads(entry.details)
+    return Deed(entry.event, details.get("run") if isinstance(details, dict) else None)
+
+
+def _untold(end: Head, deeds: Counter[Deed]) -> Fault | None:
+    """Return what is wrong when something that was done has no entry."""
+    untold = [str(deed) for deed, count in deeds.items() if count > 0]
+    if not untold:
+        return None
+    more = f" and {len(untold) - 1} more" if len(untold) > 1 else ""
+    what = f"there is no entry of {untold[0]}{more}, which the ledger shows: the log was cut off"
+    return Fault(number=end.number + 1, what=what)
 
 
 def _storable(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runner.delivery import State
-from runner.encrypted_file import FileKey
+from runner.encrypted_file import FileKey, is_encrypted
 from runner.errors import PlanFileError, Refusal
 from runner.forgotten import ASKED_EVERY
 from runner.ledger.held_out import HeldOut
@@ -122,9 +122,11 @@ class Forgot:
 def forget_person(person: Person, ledger: ForgettingLedger, around: Surroundings) -> Forgot:
     """Forget `person`, and return what was erased; once more is harmless, and finishes what was cut off.
 
-    Errors: UsageError for another key than the ledger's; Refusal when a message to them stays in flight;
-    LedgerError, LogError. After an error they are never messaged, and may be forgotten again.
+    Errors: UsageError for another key than the ledger's; Refusal when a message to them stays in flight, or
+    before anything when encrypted plans are there and no key for them; LedgerError, LogError. After any other
+    error they are never messaged, and may be forgotten again.
     """
+    _check_readable(around)
     now, sleep = around.logs.now, around.logs.sleep
     done = Forgot(is_new=ledger.forget(person.keyed_hash, person.proof, around.holder, now()))
     done.applying = ledger.applying(around.holder, now())
@@ -136,6 +138,21 @@ def forget_person(person: Person, ledger: ForgettingLedger, around: Surroundings
         _erase(person, ledger, around, done, message_ids)
     done.is_wiped = not done.applying and ledger.wipe()
     return done
+
+
+def _check_readable(around: Surroundings) -> None:
+    """Raise Refusal where all encrypted plans would have to go unread, for want of their key."""
+    locked = [] if around.plan_key else [path for path in around.plans.glob("*.plan") if _is_encrypted(path)]
+    if locked:
+        raise Refusal(
+            f"{locked[0].name} is encrypted, and RUNNER_PLAN_KEY is not set: nothing was erased",
+            hint="set the key, so that plans without the person stay; or delete the file, and plan again",
+        )
+
+
+def _is_encrypted(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return is_encrypted(stream)
 
 
 def _erase(

@@ -16,7 +16,8 @@ ENOUGH_OUTCOMES = 100
 class Tally:
     """The accounts of a plan so far, however often it was resumed: to_send = their sum + remaining.
 
-    `barred` are those among the refused whom a gate of ours kept from being sent to.
+    `barred` are those among the refused whom a gate of ours kept from being sent to; `failed_later` those
+    among the accepted of which a receipt says that they failed.
     """
 
     to_send: int
@@ -24,6 +25,7 @@ class Tally:
     refused: int = 0
     unknown: int = 0
     barred: int = 0
+    failed_later: int = 0
 
     @property
     def known(self) -> int:
@@ -45,11 +47,15 @@ def exit_code_of(tally: Tally, stop: Stop | None) -> ExitCode:
 
 
 def failures_exceeded(tally: Tally, limit: Limit | None) -> str | None:
-    """Return what is wrong when more of a plan was refused by the provider than `limit` allows."""
+    """Return what is wrong when more of a plan was refused, or failed later, than `limit` allows."""
     refused, known = tally.refused - tally.barred, tally.known - tally.barred
-    if not _is_exceeded(limit, refused, known):
+    failed = refused + tally.failed_later
+    if not _is_exceeded(limit, failed, known):
         return None
-    return f"guards.max_failed is {limit}: {refused} of {known} were refused"
+    if not tally.failed_later:
+        return f"guards.max_failed is {limit}: {refused} of {known} were refused"
+    parts = f"{refused} refused, {tally.failed_later} by a failed receipt"
+    return f"guards.max_failed is {limit}: {failed} of {known} failed ({parts})"
 
 
 def unknowns_exceeded(tally: Tally, limit: Limit | None) -> str | None:

@@ -554,6 +554,32 @@ def test_of_a_canary_that_is_refused_for_now_too_often_the_others_wait_for_the_r
     assert len(world.watcher.pauses) == 1
 
 
+def test_messages_that_fail_after_they_were_accepted_stop_the_run_and_every_later_apply(tmp_path):
+    world = World(tmp_path, count=10)
+    clock = SkippingClock()  # receipts are read again all the time
+
+    async def send(phone, message, tag, on_departure):
+        await asyncio.sleep(0.05)
+        on_departure(time.time())
+        world.sent.append(phone)
+        if len(world.sent) == 4:
+            receipts(world, ReceiptStatus.FAILED, [0, 1])
+        return ACCEPTED
+
+    world.send = send
+    limits = Limits(max_in_flight=1, max_failed=Limit(count=1))
+    report = world.apply(limits=limits, clock=clock)
+    assert report.stop.cause is StopCause.GUARD
+    assert report.stop.detail.startswith("guards.max_failed is 1: 2 of ")
+    assert report.stop.detail.endswith(" failed (0 refused, 2 by a failed receipt)")
+    assert report.exit_code is ExitCode.STOPPED
+    sent = len(world.sent)
+    assert sent < 10
+    with pytest.raises(Refusal, match=r"guard: guards\.max_failed is 1: 2 of \d+ failed"):
+        world.apply(limits=limits, clock=SkippingClock())
+    assert len(world.sent) == sent
+
+
 def test_too_many_unknown_stop_the_run_and_the_next_apply_until_they_are_settled(tmp_path):
     world = World(tmp_path, count=10)
     world.answers = lambda number: Answer(outcome=Outcome.UNKNOWN, rule="timed_out")

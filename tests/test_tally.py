@@ -36,9 +36,15 @@ def test_the_exit_code_says_how_a_run_ended(tally, stop, expected):
         (Tally(to_send=500, accepted=90, refused=20, barred=16), Limit(share=0.05), None),
         (Tally(to_send=500, refused=3), Limit(count=2), "3 of 3 were refused"),
         (Tally(to_send=500, refused=500), None, None),
+        (
+            Tally(to_send=500, accepted=98, refused=2, failed_later=4),
+            Limit(share=0.05),
+            "6 of 100 failed (2 refused, 4 by a failed receipt)",
+        ),
+        (Tally(to_send=500, accepted=98, refused=2, failed_later=3), Limit(share=0.05), None),
     ],
 )
-def test_max_failed_counts_what_the_provider_refused_once_that_says_something(tally, limit, said):
+def test_max_failed_counts_what_was_refused_or_failed_later_once_that_says_something(tally, limit, said):
     told = failures_exceeded(tally, limit)
     assert (told is None) if said is None else told.endswith(said)
 

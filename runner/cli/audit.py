@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime, timezone
 from itertools import chain
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.audit_chain import Head, check
+from runner.audit_chain import Deed, Head, check
 from runner.cli import output
 from runner.cli.workplace import open_workplace
 from runner.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from runner.audit_chain import Checked, Entry
+    from runner.ledger.interface import LedgerReader
 
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{32,64})")
 
@@ -37,7 +38,8 @@ def command() -> None:
 def verify(heads: tuple[str, ...], as_json: bool, sandbox: bool) -> ExitCode:
     """Check that no entry was edited, removed, inserted or moved; exit 1 with the first fault.
 
-    Entries cut off at the end are found only by a head noted elsewhere: every apply prints the one it left.
+    Entries cut off at the end are found by what the ledger shows besides: its runs, and people forgotten. All
+    of them are found by a head noted elsewhere: every apply prints the one it left.
     """
     from runner.ledger import open_ledger
 
@@ -45,7 +47,10 @@ def verify(heads: tuple[str, ...], as_json: bool, sandbox: bool) -> ExitCode:
     with open_workplace(rehearsal=sandbox) as workplace:
         ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
         with closing(ledger):
-            checked = check(chain.from_iterable(ledger.audit()), origin=ledger.identity(), known=known)
+            deeds = list(_deeds(ledger))
+            checked = check(
+                chain.from_iterable(ledger.audit()), origin=ledger.identity(), known=known, deeds=deeds
+            )
     if as_json:
         output.show_json(_verdict(checked))
     elif checked.fault is not None:
@@ -74,6 +79,16 @@ def show(as_json: bool, sandbox: bool) -> None:
         output.show(_line(entry))
     if not entries:
         output.show("nothing was done yet")
+
+
+def _deeds(ledger: LedgerReader) -> Iterator[Deed]:
+    """Yield what the ledger's other tables show, and the audit log has to tell."""
+    for run in ledger.runs():
+        yield Deed("plan_applied", run.id)
+        if run.ended_at is not None:
+            yield Deed("run_ended", run.id)
+    for batch in ledger.forgotten():
+        yield from (Deed("forgotten") for _ in batch)
 
 
 def _read_head(text: str) -> Head:

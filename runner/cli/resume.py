@@ -22,11 +22,14 @@ def command(campaign: str | None, as_json: bool, sandbox: bool) -> None:
     stays stopped when the stop of every campaign is lifted.
     """
     from runner.cli.status import stop_document
+    from runner.cli.stop import check_known
     from runner.ledger import open_ledger
 
     with open_workplace(rehearsal=sandbox) as workplace:
         url, root = workplace.project.ledger, workplace.project.root
         with closing(open_ledger(url, root=root)) as ledger:
+            if campaign is not None:
+                check_known(campaign, workplace, ledger, verb="resume")
             is_lifted = ledger.resume(campaign, by=user_name(), now=time.time())
             stops = [each for each in ledger.stops() if campaign is None or each.campaign is None]
     if as_json:

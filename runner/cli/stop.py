@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from runner.ledger.interface import Ledger, OccurrenceSummary
 
 
+_PAST = {"stop": "stopped", "resume": "resumed"}
+
+
 @click.command(name="stop")
 @click.argument("campaign", required=False)
 @click.option("--note", default="", help="Why; kept in the ledger, and shown to whoever applies.")
@@ -34,7 +37,7 @@ def command(campaign: str | None, note: str, as_json: bool, sandbox: bool) -> No
         url, root = workplace.project.ledger, workplace.project.root
         with closing(open_ledger(url, root=root)) as ledger:
             if campaign is not None:
-                _check_known(campaign, workplace, ledger)
+                check_known(campaign, workplace, ledger, verb="stop")
             now = time.time()
             stop = ledger.stop(campaign, by=user_name(), note=note, now=now)
             applied = [each for each in ledger.summary(campaign) if each.lock]
@@ -54,9 +57,9 @@ def _applied(occurrence: OccurrenceSummary) -> dict[str, str]:
     return {"campaign": occurrence.campaign, "occurrence": occurrence.occurrence, "by": holder}
 
 
-def _check_known(campaign: str, workplace: Workplace, ledger: Ledger) -> None:
-    """Raise UsageError for a name that nothing was planned or sent under: a slip would stop nothing."""
-    if ledger.summary(campaign):
+def check_known(campaign: str, workplace: Workplace, ledger: Ledger, *, verb: str) -> None:
+    """Raise UsageError for a name that nothing was planned or sent under: a slip would do nothing."""
+    if ledger.summary(campaign) or campaign in {stop.campaign for stop in ledger.stops()}:
         return
     planned = {path.name.partition(".")[0] for path in workplace.plans.glob("*.plan")}
     if campaign in planned:
@@ -64,6 +67,6 @@ def _check_known(campaign: str, workplace: Workplace, ledger: Ledger) -> None:
     known = planned | {occurrence.campaign for occurrence in ledger.summary()}
     near = output.did_you_mean(campaign, known)
     raise UsageError(
-        f"no campaign {campaign!r} was planned or applied here: nothing was stopped",
-        hint=f"{near} `runner stop` without a name stops every campaign".strip(),
+        f"no campaign {campaign!r} was planned or applied here: nothing was {_PAST[verb]}",
+        hint=f"{near} `runner {verb}` without a name {verb}s every campaign".strip(),
     )

@@ -16,6 +16,7 @@ import click
 from runner.cli import output
 from runner.control_group import HOLDOUT
 from runner.errors import ExitCode, Refusal, RunnerError
+from runner.halting import StopCause
 from runner.logs.run_log import RunLog, open_run_log
 from runner.masking import harmless, mask_phone
 from runner.reports import notices, wording
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from runner.plan import Plan
     from runner.sending import Event
     from runner.tally import Tally
+
+#: What comes after a stop, by its cause: a guard would stop the same plan again.
+_GOES_ON = "the next `runner apply` goes on"
+_NEXT = {StopCause.GUARD: "look at what happened: the next `runner apply` says what it takes to go on"}
 
 #: Without a terminal, one line of progress every so many seconds.
 _LINE_EVERY = 5.0
@@ -257,7 +262,7 @@ def _accounts(report: Report) -> list[str]:
         lines.append(f"  held out as the control group: {wording.number(counts.held_out)}")
     lines += [f"  refused by {rule}: {count}" for rule, count in sorted(counts.refused_by_rule.items())]
     if report.stop is not None and report.remaining:
-        lines.append(f"  stopped: {report.stop.detail}; the next `runner apply` goes on")
+        lines.append(f"  stopped: {report.stop.detail}; {_NEXT.get(report.stop.cause, _GOES_ON)}")
     if counts.unknown:
         lines.append("  unknown deliveries are never sent again by themselves: see `runner resolve`")
     return lines

@@ -129,6 +129,7 @@ class Deliveries:
                 f"an unknown delivery cannot be resolved to {to.value}",
                 hint="resolve it to accepted, refused, or retry (send again)",
             )
+        note = mask_phones_in(note)
         answer = Answer(outcome=Outcome(to.value), rule=f"resolved by {by}", detail=note)
         with self._store.transaction():
             occurrence_id = self._reading.occurrence_id(campaign, occurrence)
@@ -138,7 +139,7 @@ class Deliveries:
             self.trace(occurrence_id, found, to=to, by=by, note=note, now=now)
             if found:
                 settled = {"campaign": campaign, "occurrence": occurrence, "to": to.value}
-                told = {"deliveries": len(found), "everyone": phone is None, "note": mask_phones_in(note)}
+                told = {"deliveries": len(found), "everyone": phone is None, "note": note}
                 self._audit.append("settled_by_hand", at=now, actor=by, details=settled | told)
         return len(found)
 

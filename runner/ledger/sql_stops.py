@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runner.ledger.interface import StopRecord
 from runner.ledger.store import Row, Store
+from runner.masking import mask_phones_in
 
 #: The name under which the stop of all campaigns stands; no campaign has it.
 _ALL = ""
@@ -30,9 +31,10 @@ class Stops:
     def stop(self, campaign: str | None, *, by: str, note: str, now: float) -> StopRecord:
         """Stop a campaign, or all (None); return the stop that stands for it from now on."""
         name = campaign or _ALL
+        new = {"campaign": name, "by": by, "note": mask_phones_in(note), "now": now}
         with self._store.transaction():
             self._store.run("lock_the_stops", {})
-            self._store.run("add_stop", {"campaign": name, "by": by, "note": note, "now": now})
+            self._store.run("add_stop", new)
             # Its own comes first, so it is the one that was asked for.
             (found,) = self._store.rows("standing_stop", campaign=name)
         return _stop(found)

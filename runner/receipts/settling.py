@@ -102,7 +102,7 @@ class Settler:
     """Settles what is due, batch by batch, in a DuckDB of its own.
 
     `timezone` is that of times without an offset. `counts` tells what came of webhooks so far, by verdict:
-    `matched`, or the reason why not.
+    `matched`, or the reason why not; a webhook that is tried again counts when its verdict is another.
     """
 
     connection: DuckDBPyConnection
@@ -122,7 +122,8 @@ class Settler:
         judged = self._judge(webhooks, candidates, book)
         book.record_receipts(_receipts(webhooks, judged), now)
         book.settle_webhooks([_verdict(each, judged[each.number], now) for each in webhooks], now)
-        self.counts.update(judged[each.number].reason or "matched" for each in due)
+        verdicts = ((each.verdict, judged[each.number].reason or "matched") for each in due)
+        self.counts.update(verdict for before, verdict in verdicts if verdict != before)
         return len(due)
 
     def _judge(

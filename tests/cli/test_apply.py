@@ -531,7 +531,7 @@ def test_max_failed_stops_the_run_with_exit_5_and_the_rest_remains(project, plan
     assert entry["exit_code"] == 5
     assert accounts(entry) == (30, 0, 3, 0, 27)
     assert entry["stop"] == {"cause": "guard", "detail": "guards.max_failed is 2: 3 of 3 were refused"}
-    assert "the next `runner apply` goes on" in entry["err"]
+    assert "the next `runner apply` says what it takes to go on" in entry["err"]
 
 
 def test_a_frequency_cap_counts_over_all_campaigns(project, sandbox, run):

@@ -104,6 +104,34 @@ def test_a_ledger_file_changed_by_hand_is_found(done, run, tamper, statement, nu
     assert run("audit", "show").code == 0
 
 
+@pytest.mark.parametrize(
+    ("statement", "number", "said"),
+    [
+        ("DELETE FROM audit WHERE number = 5", 5, "there is no entry of run_ended of run 2, which"),
+        (
+            "DELETE FROM audit WHERE number > 3",
+            4,
+            "there is no entry of plan_applied of run 2 and 1 more, which",
+        ),
+        ("DELETE FROM audit", 1, "there is no entry of plan_applied of run 1 and 3 more, which"),
+    ],
+)
+def test_a_log_cut_off_is_found_by_what_the_ledger_shows_besides(done, run, tamper, statement, number, said):
+    tamper(statement)
+    result = run("audit", "verify", "--json")
+    assert result.code == 1
+    assert result.json["fault"]["number"] == number
+    assert result.json["fault"]["what"].startswith(said)
+
+
+def test_people_forgotten_have_to_be_in_the_log(done, run, tamper, monkeypatch):
+    monkeypatch.setenv("RUNNER_FORGET_KEY", "k" * 32)
+    run("forget", mobiles(1)[0], "--yes")
+    assert run("audit", "verify").code == 0
+    tamper("DELETE FROM audit WHERE number > 5")
+    assert "there is no entry of forgotten, which the ledger shows" in run("audit", "verify").out
+
+
 def test_two_entries_changed_for_each_other_are_found(done, run, tamper):
     tamper(
         "UPDATE audit SET number = 99 WHERE number = 2",

@@ -243,6 +243,17 @@ def test_an_encrypted_plan_without_the_person_stays_too(project, sandbox, plan, 
     assert run("forget", PHONE, "--yes", "--json").json["plans"] != []
 
 
+def test_without_the_key_of_encrypted_plans_nothing_is_erased(project, sandbox, plan, run, key, monkeypatch):
+    monkeypatch.setenv("RUNNER_PLAN_KEY", base64.b64encode(bytes(range(32))).decode())
+    plan()
+    monkeypatch.delenv("RUNNER_PLAN_KEY")
+    refused = run("forget", PHONE, "--yes")
+    assert refused.code == 4
+    assert "is encrypted, and RUNNER_PLAN_KEY is not set: nothing was erased" in refused.err
+    assert len(list((project.root / ".runner/plans").glob("*.plan"))) == 1
+    assert run("explain", PHONE, "--json").json["forgotten"] is False
+
+
 def test_a_plan_without_the_person_stays(project, sandbox, plan, run, key):
     plan()
     assert run("forget", mobiles(9)[8], "--yes", "--json").json["plans"] == []

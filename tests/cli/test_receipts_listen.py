@@ -33,8 +33,9 @@ def listener_process(root, *options, **environment):
     try:
         yield json.loads(process.stdout.readline())["url"], process
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
 
 
 def post(url, document):
@@ -124,6 +125,40 @@ def test_an_opt_out_stops_the_messages_of_a_running_apply(project, run, monkeypa
     (applied,) = json.loads(out)["runs"]
     assert accepted == set(everybody[:12])
     assert (applied["accepted"], applied["refused_by_rule"]) == (12, {"opted_out": 12})
+
+
+def test_what_comes_late_of_a_forgotten_person_is_not_kept(project, run, sandbox, plan, apply, monkeypatch):
+    phone, other = mobiles(2)
+    project.people(people(2))
+    monkeypatch.setenv("RUNNER_FORGET_KEY", "k" * 32)
+    plan()
+    apply()
+    (project.root / "data/people.csv").unlink()
+    with listener_process(project.root) as (url, process):
+        assert run("forget", phone, "--yes").code == 0
+        for number in (phone, other):
+            data = {"id": f"late-{number}", "custNo": number, "status": "failed"}
+            assert (
+                post(url, {"eventType": "MessageStatus", "data": data, "tag1": f"promo/once/{number}"}) == 200
+            )
+            assert post(url, {"eventType": "Message", "data": {"custNo": number, "text": "stop"}}) == 200
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert "2 receipts, 2 stops" in err
+    holding = [
+        path for path in project.root.rglob("*") if path.is_file() and phone in path.read_text("latin-1")
+    ]
+    assert holding == []
+    assert run("explain", f"+{other}", "--json").json["opted_out"]
+
+
+def test_without_the_key_of_forgotten_people_it_does_not_listen(project, run, monkeypatch):
+    monkeypatch.setenv("RUNNER_FORGET_KEY", "k" * 32)
+    run("forget", mobiles(1)[0], "--yes")
+    monkeypatch.delenv("RUNNER_FORGET_KEY")
+    result = run("receipts", "listen")
+    assert result.code == 1
+    assert "people were forgotten here, and RUNNER_FORGET_KEY is not set" in result.err
 
 
 def test_it_says_what_came_in_without_a_phone_and_ends_well(project):

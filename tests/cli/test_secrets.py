@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import signal
 import traceback
 
 import pytest
+import requests
 
 from runner.cli import main
 from runner.providers.ada import AdaProvider
+from tests.cli.test_receipts_listen import listener_process
 from tests.conftest import CAMPAIGN, RUNNER_YML, mobiles, people
 from tests.postgres import drop, postgres_url
 from tests.sandbox.td import td_sandbox, write_table
@@ -16,10 +19,13 @@ from tests.sandbox.td import td_sandbox, write_table
 ADA_KEY = "YWRhLXNlY3JldA.YWRhLXNlY3JldC1ib2R5.YWRhLXNpZ25hdHVyZQ"
 TD_KEY = f"7/{'5ec2e7' * 6}abcd"
 PASSWORD = "pg-s3cret-password"
+FORGET_KEY = "forget-key-of-thirty-two-characters"
+WEBHOOK_SECRET = "webhook-secret-0123"
 PLAN_KEY = base64.b64encode(b"plan-key-of-thirty-two-bytes-ok!").decode()
 #: As they are, and as somebody may have packed them.
 SECRETS = [
     *(ADA_KEY, TD_KEY, TD_KEY[2:], PASSWORD, PLAN_KEY, base64.b64decode(PLAN_KEY).decode()),
+    *(FORGET_KEY, WEBHOOK_SECRET),
     *(base64.b64encode(secret.encode()).decode()[:-4] for secret in (ADA_KEY, TD_KEY, PASSWORD)),
 ]
 
@@ -38,6 +44,8 @@ def secrets(monkeypatch):
     monkeypatch.setenv("ADA_API_KEY", ADA_KEY)
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     monkeypatch.setenv("RUNNER_PLAN_KEY", PLAN_KEY)
+    monkeypatch.setenv("RUNNER_FORGET_KEY", FORGET_KEY)
+    monkeypatch.setenv("RUNNER_WEBHOOK_SECRET", WEBHOOK_SECRET)
 
 
 @pytest.fixture
@@ -55,6 +63,19 @@ def whole(project, sandbox, secrets, monkeypatch):
             monkeypatch.setenv(name, value)
         yield project
     drop(url)
+
+
+def _heard(root):
+    """Have a listener take a webhook, and one without the secret; return what it printed."""
+    with listener_process(root) as (url, process):
+        webhook = {
+            "eventType": "MessageStatus",
+            "data": {"id": "m", "custNo": mobiles(1)[0], "status": "read"},
+        }
+        for path, expected in (("wrong", 401), (f"hook/{WEBHOOK_SECRET}", 200)):
+            assert requests.post(f"{url}/{path}", json=webhook, timeout=30).status_code == expected
+        process.send_signal(signal.SIGTERM)
+        return "".join(process.communicate(timeout=30))
 
 
 def files_with_secrets(root):
@@ -86,11 +107,14 @@ def test_no_key_is_in_anything_that_a_full_run_prints_or_leaves_on_disk(whole, s
         ("apply", "--auto-approve", "--json"),
         ("templates", "list"),
         ("export", "td-workflow", "vip.yml"),
+        ("forget", phones[2], "--yes"),
+        ("plan", "vip.yml", "--json"),
     ):
         result = run(*arguments)
         codes[" ".join(arguments)] = result.code
         said += result.out + result.err
-    assert codes["plan vip.yml"] == codes["log push 1"] == 0
+    said += _heard(whole.root)
+    assert codes["plan vip.yml"] == codes["log push 1"] == codes[f"forget {phones[2]} --yes"] == 0
     assert codes["apply --auto-approve"] == 3
     assert len(sandbox.accepted()) == 3
     assert not [secret for secret in SECRETS if secret in said]

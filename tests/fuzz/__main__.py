@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--engine", choices=("hypothesis", "atheris"), default="hypothesis")
     parser.add_argument("--input", metavar="BASE64", help="read this one input, and nothing else")
     asked = parser.parse_args()
+    if asked.target == "all" and (asked.engine == "atheris" or asked.input is not None):
+        parser.error("name one target: atheris, and a single input, are for one")
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         if asked.input is not None:
