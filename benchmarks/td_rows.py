@@ -39,11 +39,12 @@ from runner.segments.interface import Remote
 from runner.segments.treasure_data import fetch
 from runner.treasure_data import jobs
 from runner.treasure_data.account import find_account
-from runner.treasure_data.client import open_client
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 account = find_account(os.environ, home=root)
 sql = "SELECT id, phone, name, points, consent FROM people"
-client = open_client(account)
+around = jobs.Surroundings(folder=root, now=time.time, sleep=time.sleep, tell=print)
+at_td = jobs._Jobs(account, around)
+client = at_td.calls.client
 job = client.query("crm", sql, type="trino")
 job.wait(wait_interval=0.2)
 before = peak()
@@ -52,7 +53,7 @@ if way == "alone":
     rows = sum(1 for row in job.result())
 else:
     from runner.treasure_data.row_stream import Column, write_rows
-    finished = jobs._finished(account, client, str(job.job_id))
+    finished = jobs._finished(at_td, str(job.job_id))
     columns = [Column(name=n, place=i, kind=k) for i, (n, k) in enumerate(finished.columns)]
     started = time.monotonic()
     rows = write_rows(account, finished, columns, root / "rows.parquet")

@@ -319,7 +319,7 @@ def _names(account: Account, method: str, *arguments: str) -> list[str]:
 
     with (
         explained(account, method.replace("_", " ")),
-        closing(open_client(account, retry_seconds=-1.0)) as client,
+        closing(open_client(account)) as client,
     ):
         return list(getattr(client.api, method)(*arguments))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from runner.planning import Circumstances, Source
     from runner.segments.interface import Remote
     from runner.template import Template
+
+#: TD Workflow's session: all its attempts have the same. An exported project sets it.
+_SESSION_VARIABLE = "TD_SESSION_ID"
 
 
 @click.command(name="plan")
@@ -186,6 +190,7 @@ def _remote(workplace: Workplace, campaign: Campaign, now: datetime) -> Remote:
         campaign=campaign.name,
         now=now,
         phone=campaign.recipient.phone,
+        session=os.environ.get(_SESSION_VARIABLE) or None,
     )
 
 

@@ -18,7 +18,7 @@ from runner.logs.interface import Batch, Log, LogTools, Row
 from runner.logs.rows import COLUMNS, column_names
 
 if TYPE_CHECKING:
-    from runner.logs.td_calls import Calls, Refused
+    from runner.treasure_data.calls import Calls, Refused
 
 #: The most one import carries before compression, in bytes. Treasure Data documents no limit; its own
 #: collector goes to 32 MB (fluent-plugin-td, out_tdlog.rb). A smaller part is repeated at less cost.
@@ -46,7 +46,7 @@ class TreasureDataLog:
 
     def push(self, batch: Batch) -> None:
         """Import the batch. The parts it is cut into follow from its rows alone, and so do their ids."""
-        from runner.logs.td_calls import Refused
+        from runner.treasure_data.calls import Refused
 
         calls = self._calls()
         for part, body in enumerate(packed_parts(batch.rows)):
@@ -54,9 +54,7 @@ class TreasureDataLog:
             try:
                 calls.call(f"importing into {self._place}", request)
             except Refused as refused:
-                # The id is this part's alone: a conflict can only mean that it is there already.
-                if refused.status != _CONFLICT:
-                    raise self._explained(calls, refused, len(body)) from refused
+                raise self._explained(calls, refused, len(body)) from refused
 
     def _import(self, client: Any, *, body: bytes, unique_id: str) -> None:  # noqa: ANN401 - td-client's
         client.import_data(self._database, self._table, _FORMAT, body, len(body), unique_id=unique_id)
@@ -68,9 +66,9 @@ class TreasureDataLog:
     def _calls(self) -> Calls:
         """Return the way to Treasure Data, with the table there; the first time costs one call."""
         if self._ready is None:
-            from runner.logs.td_calls import Calls
+            from runner.treasure_data.calls import Calls
 
-            calls = Calls(self._tools.account(), self._tools)
+            calls = Calls(self._tools.account(), self._tools, LogError)
             self._make_table(calls)
             self._ready = calls
         return self._ready
@@ -85,7 +83,7 @@ class TreasureDataLog:
 
     def _ask(self, calls: Calls, method: str, *names: str, settled: set[int]) -> bool:
         """Have something made; False for an answer that is as good: it is there, or need not be."""
-        from runner.logs.td_calls import Refused
+        from runner.treasure_data.calls import Refused
 
         try:
             calls.call(f"making {'.'.join(names)}", lambda client: getattr(client, method)(*names))
@@ -97,7 +95,7 @@ class TreasureDataLog:
 
     def _name_columns(self, calls: Calls) -> None:
         """Give a new table its columns: Treasure Data itself finds only those that hold a value."""
-        from runner.logs.td_calls import Refused
+        from runner.treasure_data.calls import Refused
 
         schema = [[column.name, _TD_TYPES[column.type]] for column in COLUMNS if column.name != "time"]
         try:
@@ -105,8 +103,8 @@ class TreasureDataLog:
                 f"naming the columns of {self._place}",
                 lambda client: client.update_schema(self._database, self._table, schema),
             )
-        except Refused as refused:
-            self._tools.tell(f"{self._place}: its columns will come with the rows (answer {refused.status})")
+        except (Refused, LogError) as failure:
+            self._tools.tell(f"{self._place}: its columns will come with the rows ({failure})")
 
     def _not_made(self, calls: Calls, refused: Refused) -> LogError:
         if refused.status == _NOT_FOUND:
@@ -128,6 +126,11 @@ class TreasureDataLog:
             _NOT_FOUND: (
                 f"Treasure Data has no table {table}, and the key may not make it",
                 f"make it with a master key: `td table:create {self._database} {self._table}`",
+            ),
+            _CONFLICT: (
+                # UNKNOWN: a second import with an id that is known is said to be dropped with a 200 (§2.3).
+                f"Treasure Data answers an import into {table} with a conflict (409)",
+                "see whether its rows are there: the run's number is in the column `run`",
             ),
             _TOO_LARGE: (
                 f"an import of {size:,} bytes into {table} is too large",

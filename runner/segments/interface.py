@@ -34,7 +34,8 @@ class Remote:
     """What a source that asks another system needs.
 
     `account` resolves the account when it is asked for (UsageError when there is no key); `tell` shows a line
-    of progress; `campaign` is part of what a job is for; `phone` is the column with the phone.
+    of progress; `campaign` is part of what a job is for; `phone` is the column with the phone. All attempts
+    of a workflow's `session` share their jobs.
     """
 
     account: Callable[[], Account]
@@ -42,6 +43,7 @@ class Remote:
     campaign: str
     now: datetime
     phone: str | None = None
+    session: str | None = None
 
 
 class SegmentSource(Protocol):

@@ -58,7 +58,13 @@ def run_query(
 ) -> Fetched:
     """Run a checked query as a job, and keep `columns` of its rows in `target`, in the job's order."""
     account = remote.account()
-    around = Surroundings(folder=project.state / "jobs", now=time.time, sleep=time.sleep, tell=remote.tell)
+    around = Surroundings(
+        folder=project.state / "jobs",
+        now=time.time,
+        sleep=time.sleep,
+        tell=remote.tell,
+        session=remote.session,
+    )
     check_select(query.sql, query.engine)
     with private_file(target) as output, finished_job(account, query, around) as job:
         remote.tell(f"job {job.id} is done; its rows are coming" + (f" ({job.url})" if job.url else ""))

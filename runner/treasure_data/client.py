@@ -5,8 +5,10 @@ pytd costs 0.6 s and 120 MB to import (reference/treasure-data.md §1.1), so it 
 
 from __future__ import annotations
 
+import json
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,22 +21,24 @@ from runner.treasure_data.account import Account, is_this_machine
 _TIMEOUT = 60.0
 _SHOWN = 300
 _STATUS = re.compile(r"^(\d{3}): ")
+_NOT_FOUND, _TOO_LARGE, _TOO_MANY = 404, 413, 429
 
 
-def open_client(account: Account, *, retry_seconds: float = 60.0) -> Any:  # noqa: ANN401 - td-client's
+def open_client(account: Account) -> Any:  # noqa: ANN401 - td-client's
     """Return the td-client of a pytd client for `account`; no network call is made.
 
-    A GET is repeated for about `retry_seconds`; nothing else is (§1.7). Errors are td-client's own: use it
-    within `explained`.
+    It repeats nothing by itself, and writes nothing to stderr: whoever waits and tells is `calls.Calls`.
+    Errors are td-client's own: use it within `explained`.
     """
     import pytd
 
+    logging.getLogger("tdclient").setLevel(logging.CRITICAL)
     client = pytd.Client(
         apikey=account.key,
         endpoint=account.api,
         header=False,
         timeout=_TIMEOUT,
-        max_cumul_retry_delay=retry_seconds,
+        max_cumul_retry_delay=-1.0,
     )
     api = client.api_client.api
     if is_this_machine(urlsplit(account.api).hostname or ""):
@@ -44,68 +48,65 @@ def open_client(account: Account, *, retry_seconds: float = 60.0) -> Any:  # noq
 
 
 @contextmanager
-def explained(account: Account, doing: str) -> Iterator[None]:
-    """Turn what td-client raises into a TreasureDataError of one line; `doing` names the call for people."""
+def explained(
+    account: Account, doing: str, *, heard: Callable[[], int | None] = lambda: None
+) -> Iterator[None]:
+    """Turn what td-client raises into a TreasureDataError of one line; `doing` names the call for people.
+
+    `heard` tells the status of the answer, where somebody listens: td-client drops some.
+    """
     import urllib3
     from tdclient.errors import APIError
 
     try:
         yield
     except (APIError, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise _in_words(account, doing, error) from error
+        raise in_words(account, doing, error, status=heard()) from error
 
 
-def is_refusal(error: TreasureDataError) -> bool:
-    """Tell whether Treasure Data answered and did not do it (4xx), so that it need not be looked for."""
-    from tdclient.errors import AlreadyExistsError, APIError, AuthError, ForbiddenError, NotFoundError
+def in_words(
+    account: Account,
+    doing: str,
+    error: Exception,
+    *,
+    status: int | None = None,
+    hints: Mapping[int, str] | None = None,
+) -> TreasureDataError:
+    """Return what td-client raised as a TreasureDataError.
 
-    cause = error.__cause__
-    if isinstance(cause, (AlreadyExistsError, AuthError, ForbiddenError, NotFoundError)):
-        return True
-    status = _STATUS.match(str(cause)) if isinstance(cause, APIError) else None
-    return status is not None and status[1].startswith("4")
-
-
-def _in_words(account: Account, doing: str, error: Exception) -> TreasureDataError:
-    from tdclient.errors import AlreadyExistsError, AuthError, ForbiddenError, NotFoundError
-
-    key, site = account.key_source, where_of(account)
-    both = f"check the key ({key}) and the site ({site}): a wrong site looks the same"
-    if isinstance(error, AuthError):
-        return TreasureDataError(f"{doing}: Treasure Data does not accept the key (401)", hint=both)
-    if isinstance(error, ForbiddenError):
+    `status` is that of the answer, where it was heard. `hints` are a call's own remedies, by status.
+    """
+    status = status or _status_of(error)
+    site, host = where_of(account), urlsplit(account.api).netloc
+    if status is None:
+        said = f"no good answer from Treasure Data ({cause_of(error)})"
+        if str(error).startswith("Retrying stopped"):
+            # td-client drops the status and the words of the last answer here (§1.7).
+            said = "Treasure Data did not answer, or with a server error"
         return TreasureDataError(
-            f"{doing}: the key may not do this (403)",
-            hint="use a master key with access to it, and ask whether this machine's address is allowed",
+            f"{doing}: {said}",
+            hint=f"try again later; is {host} reachable from here, and the right site?",
         )
-    if isinstance(error, NotFoundError):
-        return TreasureDataError(f"{doing}: not found (404): {_said(account, error)}", hint=both)
-    if isinstance(error, AlreadyExistsError):
-        return TreasureDataError(f"{doing}: it is there already (409): {_said(account, error)}")
-    return _by_status(account, doing, error)
-
-
-def _by_status(account: Account, doing: str, error: Exception) -> TreasureDataError:
-    status = _STATUS.match(str(error))
+    both = f"check the key ({account.key_source}) and the site ({site}): a wrong site looks the same"
     said = _said(account, error)
-    if status and status[1] == "413":
-        return TreasureDataError(f"{doing}: too large for Treasure Data (413)", hint="make the query shorter")
-    if status and status[1] == "429":
-        return TreasureDataError(
-            f"{doing}: Treasure Data asks to slow down (429)", hint="try again in a minute"
-        )
-    if status:
-        return TreasureDataError(f"{doing}: Treasure Data says no ({said})", hint="see the job's page")
-    if said.startswith("Retrying stopped"):
-        # td-client drops the status and the words of the last answer here (§1.7).
-        return TreasureDataError(
-            f"{doing}: Treasure Data did not answer, or with a server error",
-            hint=f"try again later; is {urlsplit(account.api).netloc} reachable from here?",
-        )
-    return TreasureDataError(
-        f"{doing}: no good answer from Treasure Data ({said})",
-        hint=f"is {urlsplit(account.api).netloc} reachable from here, and the right site?",
-    )
+    known = {
+        401: ("Treasure Data does not accept the key (401)", both),
+        403: (
+            "the key may not do this (403)",
+            "use a master key with access to it, and ask whether this machine's address is allowed",
+        ),
+        _NOT_FOUND: (f"not found (404): {said}", both),
+        409: (f"it is there already (409): {said}", None),
+        _TOO_LARGE: ("too large for Treasure Data (413)", "a proxy on the way may have a limit of its own"),
+        _TOO_MANY: ("Treasure Data asks to slow down (429)", "try again in a minute"),
+    }
+    message, hint = known.get(status, (f"Treasure Data says no ({status}): {said}", "see the job's page"))
+    if status >= 500:
+        message, hint = f"Treasure Data answers {status}", "try again later"
+    own = (hints or {}).get(status)
+    if own is not None:
+        hint = f"{own}; else {hint}" if status == _NOT_FOUND else own
+    return TreasureDataError(f"{doing}: {message}", hint=hint)
 
 
 def where_of(account: Account) -> str:
@@ -113,7 +114,40 @@ def where_of(account: Account) -> str:
     return account.site or urlsplit(account.api).netloc
 
 
+def cause_of(error: BaseException) -> str:
+    """Return the system's word for the innermost cause, or the error's name; no text of a library's own."""
+    seen: BaseException | None = error
+    reason = type(error).__name__
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            reason = seen.strerror
+        seen = seen.__cause__ or seen.__context__
+    return reason
+
+
+def _status_of(error: Exception) -> int | None:
+    from tdclient import errors
+
+    named: dict[type[Exception], int] = {
+        errors.AuthError: 401,
+        errors.ForbiddenError: 403,
+        errors.NotFoundError: 404,
+        errors.AlreadyExistsError: 409,
+    }
+    found = _STATUS.match(str(error))
+    return named.get(type(error)) or (int(found[1]) if found else None)
+
+
 def _said(account: Account, error: Exception) -> str:
-    """Return the error's own words in one line, never the key."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return harmless(text.replace(account.key, "***"))[:_SHOWN]
+    """Return what the server said in one line: of JSON the text that is for people; never the key."""
+    text = str(error)
+    _, brace, document = text.partition("{")
+    try:
+        answer = json.loads(brace + document)
+    except ValueError:
+        answer = {}
+    words = next(
+        (answer[key] for key in ("text", "message", "error") if isinstance(answer.get(key), str)), text
+    )
+    line = " ".join(words.split()) or type(error).__name__
+    return harmless(line.replace(account.key, "***"))[:_SHOWN]

@@ -37,7 +37,7 @@ _GROUP_ROWS = 50_000
 _GROUP_BYTES = 32 * 1024 * 1024
 #: The largest row that is read, in bytes; a query's result may come from anywhere.
 _LARGEST_ROW = 64 * 1024 * 1024
-_DOWNLOADS = 3
+_DOWNLOADS = 5
 #: How long one thread may keep the other from Python, in seconds.
 _SWITCH_SECONDS = 0.0005
 _OK = 200
@@ -60,9 +60,10 @@ def write_rows(account: Account, job: FinishedJob, columns: Sequence[Column], ta
     for attempt in range(1, _DOWNLOADS + 1):
         try:
             rows = _download(account, job, columns, target)
-        except TreasureDataError:
-            if attempt == _DOWNLOADS:
+        except TreasureDataError as error:
+            if attempt == _DOWNLOADS or not job.calls.may_pass:
                 raise
+            job.calls.pause(error.message, attempt - 1)
             continue
         if job.rows is None or rows == job.rows:
             return rows
@@ -179,10 +180,11 @@ def _rows(account: Account, job: FinishedJob) -> Iterator[tuple[list[Any], int]]
     """
     import msgpack
 
-    path = f"/v3/job/result/{job.id}?format=msgpack&header=False"
-    with explained(account, f"downloading the rows of job {job.id}"), job.client.api.get(path) as answer:
+    path, api = f"/v3/job/result/{job.id}?format=msgpack&header=False", job.calls.client.api
+    doing = f"downloading the rows of job {job.id}"
+    with explained(account, doing, heard=lambda: job.calls.refused_with), api.get(path) as answer:
         if answer.status != _OK:
-            job.client.api.raise_error("job result", answer, answer.read())
+            api.raise_error("job result", answer, answer.read())
         unpacker = msgpack.Unpacker(
             raw=True, use_list=False, strict_map_key=False, max_buffer_size=_LARGEST_ROW
         )

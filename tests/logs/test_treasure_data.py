@@ -168,10 +168,17 @@ def test_a_rehearsal_makes_its_database(td, tmp_path, waits):
     assert len(rows_at(url, "SELECT * FROM other.log")) == 40
 
 
-def test_an_import_that_is_there_already_by_its_id_is_done(td, log_at):
-    url = td("409@import:#1:accepted")
+def test_a_conflict_is_no_proof_that_the_rows_are_there(td, log_at):
+    """That a second import with a known id is a success, is all that is documented."""
+    with pytest.raises(LogError, match=r"answers an import into crm\.whatsapp_log with a conflict"):
+        log_at(td("409@import:#1")).push(batch())
+
+
+def test_where_columns_cannot_be_named_the_rows_come_all_the_same(td, log_at, waits):
+    url = td("500@table_schema")
     log_at(url).push(batch())
     assert len(rows_at(url)) == 20
+    assert any("its columns will come with the rows" in line for line in waits.told)
 
 
 def test_any_other_no_is_told_in_its_own_words(td, log_at):

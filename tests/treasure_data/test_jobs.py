@@ -2,14 +2,16 @@
 
 import gc
 import json
+import re
 import time
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from runner.errors import SegmentError, TreasureDataError
-from runner.treasure_data import jobs
+from runner.treasure_data import calls, jobs
 from runner.treasure_data.account import find_account
 from runner.treasure_data.client import open_client
 from runner.treasure_data.jobs import Query, Surroundings, finished_job
@@ -91,18 +93,24 @@ def clients(monkeypatch):
 
     def clients(change):
         def opened(account):
-            client = open_client(account, retry_seconds=0)
+            client = open_client(account)
             change(client)
             return client
 
-        monkeypatch.setattr("tdclient.api.time.sleep", lambda seconds: None)
-        monkeypatch.setattr(jobs, "open_client", opened)
+        monkeypatch.setattr(calls, "open_client", opened)
 
     yield clients
     # td-client leaves an answer open that it gives up on.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+def showing(account, around, shown):
+    """Return the calls of an account whose every job is shown so."""
+    found = jobs._Jobs(account, around)
+    found.calls.client = SimpleNamespace(api=SimpleNamespace(show_job=lambda job: shown))
+    return found
 
 
 def interrupt(*_):
@@ -161,7 +169,7 @@ def test_another_query_has_an_errand_of_its_own(run, break_off, sandbox):
 # Submitting
 
 
-@pytest.mark.parametrize("status", ["400", "401", "403", "404", "413", "422", "429"])
+@pytest.mark.parametrize("status", ["400", "401", "403", "404", "413", "422"])
 def test_a_query_that_is_refused_leaves_no_errand_behind(run, sandbox, errands, status):
     sandbox.faults(f"{status}:@job_issue")
     with pytest.raises(TreasureDataError, match="submitting the query to database crm: "):
@@ -169,9 +177,20 @@ def test_a_query_that_is_refused_leaves_no_errand_behind(run, sandbox, errands, 
     assert errands() == []
 
 
-def test_a_query_that_may_have_been_taken_leaves_its_errand_behind(run, sandbox, errands):
-    sandbox.faults("500:@job_issue")
-    with pytest.raises(TreasureDataError, match="did not answer, or with a server error"):
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("500", "Treasure Data answers 500"),
+        ("429", r"slow down \(429\)"),
+        ("reset-before-accept", "no answer"),
+    ],
+)
+def test_a_query_that_may_have_been_taken_leaves_its_errand_behind(
+    run, sandbox, errands, monkeypatch, fault, words
+):
+    monkeypatch.setattr(calls, "PATIENCE", 0.0)
+    sandbox.faults(f"{fault}:@job_issue")
+    with pytest.raises(TreasureDataError, match=f"submitting the query to database crm: .*{words}"):
         run()
     assert [errand["job"] for errand in errands()] == [None]
 
@@ -192,6 +211,68 @@ def test_a_key_that_is_taken_by_a_job_nobody_names_is_an_error_and_the_next_plan
         run()
     assert errands() == []
     assert run().rows == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "429:@job_issuex1:1s",
+        "503:@job_issuex1",
+        "reset-after-accept:@job_issuex1",
+        "429:@job_statusx1",
+        "truncated:@job_statusx1",
+        "500:@job_showx1",
+    ],
+)
+def test_an_answer_that_passes_is_waited_out_and_told(run, sandbox, told, fault):
+    sandbox.faults(fault)
+    assert run().rows == 2
+    assert len(sandbox.jobs()) == 1
+    assert any(re.search(r"Treasure Data.*; again in \d+\.\d s", line) for line in told)
+
+
+# The attempts of a session, each in a container that has forgotten the one before
+
+
+@pytest.fixture
+def attempt(run, around, tmp_path):
+    """Return a function that runs the query in a session's attempt of this number."""
+
+    def attempt(number, **changes):
+        folder = tmp_path / f"container {number}"
+        return run(surroundings=replace(around, folder=folder, session="77", **changes))
+
+    return attempt
+
+
+def test_a_later_attempt_takes_the_job_of_the_one_before(attempt, sandbox, told):
+    first, second = attempt(1), attempt(2)
+    assert first.id == second.id
+    assert first.resumed_after is None
+    assert second.resumed_after == pytest.approx(0, abs=60)
+    assert told[-1] == f"going on with job {first.id} of an attempt before"
+    assert len(sandbox.jobs()) == 1
+
+
+def test_a_later_attempt_does_not_take_a_job_that_came_to_nothing(attempt, sandbox, told):
+    sandbox.faults("job-error:#1-2")
+    for number in (1, 2):
+        with pytest.raises(SegmentError, match="failed"):
+            attempt(number)
+    assert attempt(3).rows == 2
+    assert [line.partition("before ")[2] for line in told] == ["failed; another is started"] * 3
+    assert len(sandbox.jobs()) == 3
+
+
+def test_a_later_attempt_does_not_take_old_rows(attempt, sandbox, told):
+    first = attempt(1)
+    second = attempt(2, now=lambda: time.time() + 7 * 3600)
+    assert second.id != first.id
+    assert told[-1] == f"job {first.id} of an attempt before is 7 hours old; another is started"
+
+
+def test_another_session_has_a_job_of_its_own(run, around, attempt):
+    assert run(surroundings=replace(around, session="78")).id != attempt(1).id
 
 
 # Waiting
@@ -275,12 +356,11 @@ def test_ctrl_c_before_a_submitted_query_is_answered_keeps_the_errand_and_the_ne
 
 
 @pytest.fixture
-def why(account):
+def why(account, around):
     """Return a function that gives the error of a failed job that is shown so."""
 
     def why(**shown):
-        client = SimpleNamespace(api=SimpleNamespace(show_job=lambda job: shown))
-        return jobs._failed(account, client, "1000")
+        return jobs._failed(showing(account, around, shown), "1000")
 
     return why
 
@@ -329,13 +409,12 @@ def test_a_job_that_fails_by_the_sandboxs_word_is_a_segment_error_and_its_errand
 
 
 @pytest.mark.parametrize(("records", "rows"), [(2, 2), ("2", 2), (None, None), ("many", None), (-1, None)])
-def test_a_count_of_rows_that_is_none_is_not_relied_on(account, records, rows):
+def test_a_count_of_rows_that_is_none_is_not_relied_on(account, around, records, rows):
     shown = {"num_records": records, "hive_result_schema": [["id", "varchar"]], "url": None}
-    client = SimpleNamespace(api=SimpleNamespace(show_job=lambda job: shown))
-    job = jobs._finished(account, client, "1000")
+    job = jobs._finished(showing(account, around, shown), "1000")
     assert (job.rows, job.columns, job.url) == (rows, (("id", "varchar"),), "")
 
 
-def test_a_job_that_shows_no_columns_has_none(account):
-    client = SimpleNamespace(api=SimpleNamespace(show_job=lambda job: {"hive_result_schema": None}))
-    assert jobs._finished(account, client, "1000").columns == ()
+def test_a_job_that_shows_no_columns_has_none(account, around):
+    found = showing(account, around, {"hive_result_schema": None})
+    assert jobs._finished(found, "1000").columns == ()

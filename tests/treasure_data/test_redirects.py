@@ -64,7 +64,7 @@ def test_the_key_never_travels_to_another_host(status, call):
 
         with server(redirect) as (url, asked):
             account = Account(key=KEY, key_source="TD_API_KEY", site=None, api=url, presto=url, cdp=url)
-            client = open_client(account, retry_seconds=0.0)
+            client = open_client(account)
             with pytest.raises((TreasureDataError, KeyError)), explained(account, "asking"):
                 calls[call](client)
     assert KEY in asked[0]

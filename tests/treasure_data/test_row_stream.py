@@ -31,7 +31,10 @@ class Service:
         self._status = status
         self._chunk = chunk
         self.downloads = 0
-        self.api = SimpleNamespace(get=self.get, raise_error=self.raise_error)
+        self.client = SimpleNamespace(api=SimpleNamespace(get=self.get, raise_error=self.raise_error))
+        self.refused_with = status if status >= 400 else None
+        self.may_pass = status == 200
+        self.pauses = []
 
     @contextmanager
     def get(self, path):
@@ -40,6 +43,9 @@ class Service:
         body = self._bodies.pop(0) if len(self._bodies) > 1 else self._bodies[0]
         chunks = (body[at : at + self._chunk] for at in range(0, len(body), self._chunk))
         yield SimpleNamespace(status=self._status, stream=lambda size: chunks, read=lambda: body)
+
+    def pause(self, doing, attempt):
+        self.pauses.append(attempt)
 
     def raise_error(self, message, answer, body):
         raise APIError(f"{answer.status}: {message}: {body.decode()}")
@@ -51,7 +57,7 @@ def keep(tmp_path):
     account = find_account({"TD_API_KEY": KEY}, home=tmp_path)
 
     def keep(service, *, rows=None, columns=COLUMNS, wanted=None):
-        job = FinishedJob(id="1000", url="", columns=columns, rows=rows, client=service)
+        job = FinishedJob(id="1000", url="", columns=columns, rows=rows, calls=service)
         kept = wanted or [
             Column(name=name, place=place, kind=kind) for place, (name, kind) in enumerate(columns)
         ]
@@ -86,7 +92,7 @@ def test_another_number_of_rows_than_the_job_has_is_an_error_in_the_end(keep, co
         keep(service, rows=1000)
     assert caught.value.message == f"the rows of job 1000 do not arrive whole: {count:,} of 1,000"
     assert caught.value.hint == "plan again: the job is done, and its rows are kept"
-    assert service.downloads == 3
+    assert service.downloads == 5
 
 
 def test_where_the_job_does_not_say_how_many_rows_it_has_those_that_come_are_all(keep):
@@ -104,7 +110,7 @@ def test_rows_that_always_break_off_within_one_are_an_error_even_where_their_num
     service = Service(bytes_of(ROWS)[:-1])
     with pytest.raises(TreasureDataError, match="the rows of job 1000 break off in the middle of one"):
         keep(service)
-    assert service.downloads == 3
+    assert service.downloads == 5
 
 
 @pytest.mark.parametrize(

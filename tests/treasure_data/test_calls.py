@@ -5,15 +5,19 @@ from dataclasses import replace
 import pytest
 
 from runner.errors import LogError
-from runner.logs.td_calls import PATIENCE, Calls, Refused
+from runner.treasure_data.calls import PATIENCE, Calls, Refused
+from tests.logs.conftest import scripted, waits
 from tests.logs.made_runs import NOW
 from tests.logs.td_places import KEY, account_at
+
+#: Fixtures of the logs, used here too.
+__all__ = ["scripted", "waits"]
 
 
 @pytest.fixture
 def send(scripted, waits, tmp_path):
     """Import once, as the log does."""
-    calls = Calls(account_at(scripted.url), waits.tools(tmp_path))
+    calls = Calls(account_at(scripted.url), waits.tools(tmp_path), LogError)
 
     def send():
         calls.call(
@@ -63,7 +67,7 @@ def test_a_retry_after_that_says_nothing_or_is_over_waits_a_second(scripted, wai
 
 def test_a_retry_after_beyond_the_patience_ends_it_at_once(scripted, waits, send):
     scripted.answer(429, Retry_After="600")
-    with pytest.raises(LogError, match="Treasure Data answers 429") as caught:
+    with pytest.raises(LogError, match="Treasure Data asks to slow down") as caught:
         send()
     assert waits.waited == []
     assert "wait 600 s" in caught.value.hint
@@ -101,7 +105,7 @@ def test_patience_ends(scripted, waits, send):
 
 
 def test_nobody_there_is_an_error_in_the_end(waits, tmp_path):
-    calls = Calls(account_at("http://127.0.0.1:9"), waits.tools(tmp_path))
+    calls = Calls(account_at("http://127.0.0.1:9"), waits.tools(tmp_path), LogError)
     with pytest.raises(LogError, match=r"no answer of Treasure Data \(Connection refused\)"):
         calls.call("importing", lambda client: client.import_data("crm", "log", "msgpack.gz", b"x", 1))
 
@@ -124,7 +128,7 @@ def test_the_key_is_never_in_an_error(scripted, send):
 
 
 def test_what_an_earlier_request_was_answered_says_nothing_of_a_later_one(scripted, waits, tmp_path):
-    calls = Calls(account_at(scripted.url), waits.tools(tmp_path))
+    calls = Calls(account_at(scripted.url), waits.tools(tmp_path), LogError)
     calls.call("importing", lambda client: client.import_data("crm", "log", "msgpack.gz", b"x", 1))
 
     def never_sent(_):
@@ -137,7 +141,7 @@ def test_what_an_earlier_request_was_answered_says_nothing_of_a_later_one(script
 def test_waits_are_spread_out(scripted, waits, tmp_path):
     scripted.answer(500)
     early = replace(waits.tools(tmp_path), jitter=lambda: 0.0)
-    Calls(account_at(scripted.url), early).call(
+    Calls(account_at(scripted.url), early, LogError).call(
         "importing", lambda client: client.import_data("crm", "log", "msgpack.gz", b"x", 1)
     )
     assert waits.waited == [0.5]
