@@ -6,6 +6,7 @@ another value of the same type, or the database and table that an activation nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timezone
@@ -42,7 +43,7 @@ def with_parameters(campaign: Campaign, given: Mapping[str, str]) -> Campaign:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(sorted(known)) or 'none'}"
             raise UsageError(f"{campaign.name} has no parameter {name!r}", hint=hint)
-    named = {key: _given(campaign.name, name, given) for key, name in segment.references.items()}
+    named = {key: _given(campaign.name, key, name, given) for key, name in segment.references.items()}
     filled = replace(
         segment,
         params={name: _filled(name, kind, given) for name, kind in segment.declared.items()},
@@ -70,10 +71,16 @@ def read_given(arguments: Sequence[str]) -> dict[str, str]:
     return given
 
 
-def _given(campaign: str, name: str, given: Mapping[str, str]) -> str:
-    if not given.get(name, "").strip():
+def _given(campaign: str, key: str, name: str, given: Mapping[str, str]) -> str:
+    """Return the database or table (`key`) that a parameter names; UsageError for what names none."""
+    found = given.get(name, "").strip()
+    if not found:
         raise UsageError(f"{campaign} needs the parameter {name}", hint=f"--param {name}=...")
-    return given[name].strip()
+    if not _NAMES[key].fullmatch(found):
+        raise UsageError(
+            f"--param {name}: {found!r} is the name of no {key}", hint="a to z, 0 to 9 and _, 3 at least"
+        )
+    return found
 
 
 def _filled(name: str, parameter: Parameter, given: Mapping[str, str]) -> ParameterValue:
@@ -150,6 +157,11 @@ def _fail() -> Any:  # noqa: ANN401 - never returns
     raise ValueError
 
 
+#: As campaign.schema.json has them; an activation names its table sometimes with its database.
+_NAMES = {
+    "database": re.compile(r"[a-z0-9_]{3,255}"),
+    "table": re.compile(r"(?:[a-z0-9_]{3,255}\.)?[a-z0-9_]{3,255}"),
+}
 _WRITTEN_AS_TEXT = {ParameterType.STRING, ParameterType.DATE, ParameterType.TIMESTAMP}
 _READERS: Mapping[ParameterType, Callable[[str], ParameterScalar]] = {
     ParameterType.STRING: str,

@@ -299,5 +299,14 @@ def ledger_details(plan: Plan) -> dict[str, Any]:
         "job_id": plan.job_id,
         "log": plan.document.get("log", {}),
         "notify": plan.document.get("notify"),
-        "context": {"git": git, "versions": dict(plan.versions), "parameters": dict(plan.parameters)},
+        "context": {"git": git, "versions": dict(plan.versions), "parameters": _bound(plan)},
     }
+
+
+def _bound(plan: Plan) -> dict[str, Any]:
+    """Return the values that the query's parameters had: those given, else those of the campaign file."""
+    written = plan.document.get("segment", {}).get("params", {})
+    values = {
+        name: value.get("value") if isinstance(value, Mapping) else value for name, value in written.items()
+    }
+    return _plain({**values, **plan.parameters})  # type: ignore[no-any-return]

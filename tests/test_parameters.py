@@ -128,7 +128,16 @@ def test_an_activation_gives_the_database_and_the_table(load):
 
 def test_an_activation_without_its_table_is_an_error(load):
     with pytest.raises(UsageError, match="promo needs the parameter activation_actions_table"):
-        with_parameters(load(ACTIVATION), {"activation_actions_db": "x", "activation_actions_table": " "})
+        with_parameters(load(ACTIVATION), {"activation_actions_db": "crm", "activation_actions_table": " "})
+
+
+@pytest.mark.parametrize("name", ["../../kill/1061", "a b", "crm?x=1", "ab", 'a"b', "CRM", "a.b.c"])
+def test_what_names_no_database_or_table_is_not_sent_anywhere(load, name):
+    good = {"activation_actions_db": "crm", "activation_actions_table": "crm.vips"}
+    assert with_parameters(load(ACTIVATION), good).segment.table == "crm.vips"
+    for key in good:
+        with pytest.raises(UsageError, match=f"--param {key}: .* is the name of no (database|table)"):
+            with_parameters(load(ACTIVATION), {**good, key: name})
 
 
 def test_parameters_on_the_command_line_are_names_and_values():

@@ -173,8 +173,8 @@ def _with_log(
     except RunnerError as error:
         wanted = wanted_events(plan.document.get("notify"), workplace)
         notifier.tell(log_failed(plan.campaign, plan.occurrence, error), wanted)
-        hint = f"{error.hint or 'try again'}; their rows are kept: then run `runner log push`"
-        output.report(LogError(f"the messages went out, but the log failed: {error.message}", hint=hint))
+        message = f"the messages went out, but the log failed: {error.message}"
+        output.report(LogError(message, hint=error.hint or "the rows are kept: run `runner log push`"))
         code = ExitCode.UNSETTLED if code is ExitCode.DONE else code
         failed = {"message": error.message, "hint": error.hint}
         return code, {**document, "log": {"error": failed}, "exit_code": int(code)}

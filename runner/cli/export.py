@@ -17,8 +17,6 @@ from runner.cli.workplace import URL_VARIABLE
 from runner.errors import UsageError
 from runner.project import Project
 
-_SITE_VARIABLE = "TD_SITE"
-
 
 @click.group(name="export")
 def command() -> None:
@@ -65,6 +63,7 @@ def td_workflow(
     from runner.exports import td_workflow as exporter
     from runner.exports.folder import write_folder
     from runner.project_file import find_project_root, load_project
+    from runner.treasure_data.account import find_site
 
     check_wheel(wheel)
     project = load_project(find_project_root(Path.cwd()))
@@ -75,7 +74,7 @@ def td_workflow(
         unsettled=unsettled,
         notify_url=notify_url,
         ada_url=os.environ.get(URL_VARIABLE),
-        site=os.environ.get(_SITE_VARIABLE),
+        td=exporter.TdPlace(*find_site(os.environ, home=Path.home(), project_site=project.td_site)),
         wheel=wheel,
         git=git,
         since=datetime.now(timezone.utc),

@@ -52,21 +52,29 @@ OPTIONAL = {
 _TASK_SECONDS = 24 * 3600
 
 
+@dataclass(frozen=True, slots=True)
+class TdPlace:
+    """Where Treasure Data is: the site's name, or the base URL of an API that is of no site."""
+
+    site: str | None = None
+    api: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line says of an export. `unsettled` is `red` or `green`: how exit code 3 ends.
 
-    `ada_url` is the provider's address, None where runner.yml alone says it. `site` is Treasure Data's. `git`
-    is the commit that the project is at, None outside git. `passed_on` names the variables of `OPTIONAL` that
-    are set where the export is made: a workflow fails that refers to a secret it has not. From `since` (UTC)
-    on, the README says when clocks change.
+    `ada_url` is the provider's address, None where runner.yml alone says it. `td` is where Treasure Data is,
+    None where runner.yml alone says it. `git` is the commit that the project is at, None outside git.
+    `passed_on` names the variables of `OPTIONAL` that are set where the export is made: a workflow fails that
+    refers to a secret it has not. From `since` (UTC) on, the README says when clocks change.
     """
 
     image: str = IMAGE
     unsettled: str = "red"
     notify_url: str | None = None
     ada_url: str | None = None
-    site: str | None = None
+    td: TdPlace | None = None
     wheel: Path | None = None
     git: Git | None = None
     passed_on: frozenset[str] = frozenset()
@@ -192,7 +200,6 @@ def _environment(campaign: Campaign, project: Project, options: Options) -> Mapp
     url = _literal("ADA_API_URL", options.ada_url or settings.url)
     if url is not None and _holds_secret(url):
         raise UsageError("the provider's address holds a secret", hint="take it out of ADA_API_URL")
-    site = options.site or project.td_site
     return {
         "TD_API_KEY": "${secret:td.apikey}",
         "ADA_API_KEY": "${secret:ada.apikey}",
@@ -201,8 +208,15 @@ def _environment(campaign: Campaign, project: Project, options: Options) -> Mapp
         "TD_ATTEMPT_ID": "${attempt_id}",
         **{name: f"${{secret:{OPTIONAL[name]}}}" for name in _passed_on(campaign, options)},
         **({"ADA_API_URL": url} if url is not None and not is_loopback(url) else {}),
-        **({"TD_SITE": site} if site is not None else {}),
+        **_td_place(options.td or TdPlace(project.td_site)),
     }
+
+
+def _td_place(td: TdPlace) -> Mapping[str, str]:
+    """Return the variables that say where Treasure Data is; a sandbox of this machine is not there."""
+    if td.site is not None:
+        return {"TD_SITE": td.site}
+    return {"TD_API_SERVER": td.api} if td.api is not None and not is_loopback(td.api) else {}
 
 
 def _passed_on(campaign: Campaign, options: Options) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from runner import holiday_calendar
 from runner.campaign import Campaign
 from runner.errors import UsageError
 from runner.project import Project
+from runner.treasure_data.account import is_this_machine
 
 #: The environment's names for what is secret, beside the provider's and Treasure Data's keys.
 FORGET_KEY = "RUNNER_FORGET_KEY"
@@ -30,16 +32,34 @@ def check_shared_ledger(url: str, where: str, secret: str) -> None:
     `secret` is how the password gets there.
     """
     parts = urlsplit(url)
+    hint = "set `ledger: postgresql://user@host/database` in runner.yml"
     if parts.scheme not in _POSTGRES:
         raise UsageError(
-            f"the ledger is a file, and {where} forgets its disk: people would get a message twice",
-            hint="set `ledger: postgresql://user@host/database` in runner.yml",
+            f"the ledger is a file, and {where} forgets its disk: people would get a message twice", hint=hint
+        )
+    if any(map(_is_own, _hosts(parts))):
+        raise UsageError(
+            f"the ledger is on this machine, and {where} is another, which forgets: "
+            "people would get a message twice",
+            hint=hint,
         )
     if parts.password is not None or {"password", "sslpassword"} & dict(parse_qsl(parts.query)).keys():
         raise UsageError(
             "the ledger's address holds a password, which no file may",
             hint=f"take it out of runner.yml: {secret}",
         )
+
+
+def _hosts(address: SplitResult) -> list[str]:
+    """Return the hosts of a PostgreSQL address, empty for the socket that is there without one."""
+    options = dict(parse_qsl(address.query))
+    named = options.get("hostaddr") or options.get("host") or address.netloc.rpartition("@")[2]
+    return [re.sub(r":\d*$", "", host).strip("[]") for host in named.split(",")]
+
+
+def _is_own(host: str) -> bool:
+    """Tell whether a host is whichever machine asks: a socket's folder, an abstract socket, or loopback."""
+    return not host or host[0] in "/@%" or is_this_machine(host)
 
 
 def check_logs(campaign: Campaign, where: str) -> None:

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from runner.errors import UsageError
 from runner.sandbox.quantities import parse_duration
+from runner.sandbox.td_errors import SqlError, TableError
 
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -99,13 +100,19 @@ class _Studio:
             raise web.HTTPNotFound
         return parent
 
+    def _population(self, database: str) -> int | None:
+        """Count a parent segment's people; None where its table is not there: the others are shown."""
+        try:
+            return self._run_count(database, f'SELECT * FROM "{database}"."customers"')
+        except (SqlError, TableError):
+            return None
+
     def _shown(self, parent: Mapping[str, Any]) -> dict[str, Any]:
         made = datetime.now(timezone.utc) - timedelta(seconds=parse_duration(parent.get("age", "0s")))
-        database = _database(parent)
         return {
             "id": str(parent["id"]),
             "name": parent["name"],
-            "population": self._run_count(database, f'SELECT * FROM "{database}"."customers"'),
+            "population": self._population(_database(parent)),
             "matrixUpdatedAt": f"{made:%Y-%m-%dT%H:%M:%SZ}" if "age" in parent else None,
         }
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from runner.errors import UsageError
 
-#: The environment's names for a key, in the order in which they count; a profile's name follows the last.
+#: The environment's names for a key, in the order in which they count; a profile's comes before the last.
 KEY_VARIABLES = ("TD_API_KEY", "TREASURE_DATA_API_KEY", "TDX_API_KEY")
 _SERVER_VARIABLES = ("TD_API_SERVER", "TREASURE_DATA_API_SERVER")
 _SITE_VARIABLES = ("TD_SITE", "TDX_SITE")
@@ -73,6 +73,16 @@ def find_account(
     return Account(key=found, key_source=source, site=known, api=api, presto=presto, cdp=cdp)
 
 
+def find_site(
+    environ: Mapping[str, str], *, home: Path, project_site: str | None = None
+) -> tuple[str | None, str]:
+    """Return the site's name, None for an address of its own, and its API's base URL, as `find_account` does.
+
+    UsageError for an unknown site, and an address without TLS.
+    """
+    return _find_site(environ, _Config(environ, home), None, project_site)
+
+
 def mask_key(key: str) -> str:
     """Return a key as it may be shown: the account's number, and the first and last characters."""
     account, separator, secret = key.rpartition("/")
@@ -90,23 +100,26 @@ class _Config:
     """The toolbelt's td.conf: `key = value` lines under `[account]`; empty where there is none."""
 
     def __init__(self, environ: Mapping[str, str], home: Path) -> None:
-        named = next((environ[name] for name in _CONFIG_VARIABLES if environ.get(name)), None)
+        self._variable = next((name for name in _CONFIG_VARIABLES if environ.get(name)), None)
+        named = environ[self._variable] if self._variable else None
         self.path = Path(named).expanduser() if named else home / ".td/td.conf"
         self.shown = named or "~/.td/td.conf"
-        self._account = self._read(required=named is not None)
+        self._account: Mapping[str, str] | None = None
 
     def get(self, name: str) -> str | None:
-        """Return a value, None when it is not there or empty."""
+        """Return a value, None when it is not there or empty. The file is read when it is first needed."""
+        if self._account is None:
+            self._account = self._read()
         return (self._account.get(name) or "").strip() or None
 
-    def _read(self, *, required: bool) -> Mapping[str, str]:
+    def _read(self) -> Mapping[str, str]:
         parser = configparser.ConfigParser(interpolation=None, strict=False)
         try:
             parser.read_string(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            if not required:
+            if self._variable is None:
                 return {}
-            raise UsageError(f"{self.shown} is not there", hint="check TD_CONFIG_PATH") from None
+            raise UsageError(f"{self.shown} is not there", hint=f"check {self._variable}") from None
         except (OSError, UnicodeDecodeError, configparser.Error):
             # The parser's own words would show the line, which may hold the key.
             raise UsageError(
@@ -127,11 +140,13 @@ def _find_key(environ: Mapping[str, str], config: _Config, flag: str | None) -> 
 
 def _keys(environ: Mapping[str, str], config: _Config, flag: str | None) -> Iterator[tuple[str, str | None]]:
     yield "--td-apikey", flag
-    for name in KEY_VARIABLES:
+    *first, of_tdx = KEY_VARIABLES
+    for name in first:
         yield name, environ.get(name)
     if profile := environ.get("TDX_PROFILE"):
-        name = f"TDX_API_KEY_{re.sub(r'[^A-Z0-9]', '_', profile.upper())}"
+        name = f"{of_tdx}_{re.sub(r'[^A-Z0-9]', '_', profile.upper())}"
         yield name, environ.get(name)
+    yield of_tdx, environ.get(of_tdx)
     yield config.shown, config.get("apikey")
 
 

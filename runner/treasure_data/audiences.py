@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from runner.errors import TreasureDataError
 from runner.masking import harmless
 from runner.treasure_data.account import Account, is_this_machine
-from runner.treasure_data.client import where_of
+from runner.treasure_data.client import said_in, where_of
 
 if TYPE_CHECKING:
     import requests
@@ -33,6 +33,7 @@ _READS = (
 _TIMEOUT = (10.0, 60.0)
 _TRIES = 4
 _LONGEST_WAIT = 30.0
+_LONGEST_REASON = 10_000
 _LARGEST = 64 * 1024 * 1024
 _OK, _TOO_MANY, _FAULT = 200, 429, 500
 _WORDS = {
@@ -69,8 +70,8 @@ class AudienceSegment:
 class _Answer:
     """What came of one request.
 
-    `status` is None where there was no answer, and `why` then says what happened instead. `body` is the one
-    of an answer that is good, None where it broke off. `wait` is what Retry-After says.
+    `status` is None where there was no answer, and `why` then says what happened instead. `body` is None
+    where it broke off. `wait` is what Retry-After says.
     """
 
     status: int | None
@@ -154,7 +155,7 @@ class AudienceStudio:
             ) as answer:
                 return _Answer(
                     status=answer.status_code,
-                    body=_body(answer) if answer.status_code == _OK else None,
+                    body=_body(answer),
                     wait=answer.headers.get("Retry-After", ""),
                 )
         except requests.RequestException as error:
@@ -197,10 +198,12 @@ class AudienceStudio:
                 f"Audience Studio does not answer at {host} ({answer.why})", hint="is it reachable from here?"
             )
         said = _WORDS.get(status, "answers with an error" if status >= _FAULT else "says no")
-        return TreasureDataError(
-            f"Audience Studio {said} ({status} for {path})",
-            hint=f"check the key ({self._account.key_source}) and the site ({where_of(self._account)})",
-        )
+        hint = f"check the key ({self._account.key_source}) and the site ({where_of(self._account)})"
+        if status == _TOO_MANY or status >= _FAULT:
+            hint = "try again later"
+        reason = said_in(self._account, (answer.body or b"")[:_LONGEST_REASON].decode("utf-8", "replace"))
+        told = f": {reason}" if reason else ""
+        return TreasureDataError(f"Audience Studio {said} ({status} for {path}){told}", hint=hint)
 
 
 def _with_key(key: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:

@@ -88,7 +88,7 @@ def in_words(
             hint=f"try again later; is {host} reachable from here, and the right site?",
         )
     both = f"check the key ({account.key_source}) and the site ({site}): a wrong site looks the same"
-    said = _said(account, error)
+    said = said_in(account, str(error)) or type(error).__name__
     known = {
         401: ("Treasure Data does not accept the key (401)", both),
         403: (
@@ -138,16 +138,16 @@ def _status_of(error: Exception) -> int | None:
     return named.get(type(error)) or (int(found[1]) if found else None)
 
 
-def _said(account: Account, error: Exception) -> str:
-    """Return what the server said in one line: of JSON the text that is for people; never the key."""
-    text = str(error)
+def said_in(account: Account, text: str) -> str:
+    """Return what a server said in one line: of JSON the text that is for people; never the key."""
     _, brace, document = text.partition("{")
     try:
         answer = json.loads(brace + document)
-    except ValueError:
-        answer = {}
+    except (ValueError, RecursionError):
+        answer = None
+    answer = answer if isinstance(answer, dict) else {}
     words = next(
         (answer[key] for key in ("text", "message", "error") if isinstance(answer.get(key), str)), text
     )
-    line = " ".join(words.split()) or type(error).__name__
+    line = " ".join(words.split())
     return harmless(line.replace(account.key, "***"))[:_SHOWN]

@@ -38,6 +38,37 @@ def test_a_project_is_written_and_the_next_step_is_said(vip, project, run):
     assert (project.root / "td-workflow/vip/vip.dig").is_file()
 
 
+@pytest.mark.parametrize(
+    ("environment", "site"),
+    [
+        ({}, "us01"),
+        ({"TDX_SITE": "jp01"}, "jp01"),
+        ({"TD_SITE": "tokyo"}, "jp01"),
+        ({"TD_API_SERVER": "https://api.eu01.treasuredata.com"}, "eu01"),
+    ],
+)
+def test_the_workflow_asks_the_site_that_this_machine_would(
+    vip, project, run, monkeypatch, environment, site
+):
+    monkeypatch.setenv("HOME", str(project.root))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert run("export", "td-workflow", "campaigns/vip.yml").code == 0
+    written = yaml.safe_load((project.root / "td-workflow/vip/vip.dig").read_text())
+    assert written["+campaign"]["_env"]["TD_SITE"] == site
+
+
+def test_the_site_of_td_conf_counts_too_and_an_unknown_one_is_refused(vip, project, run, monkeypatch):
+    monkeypatch.setenv("HOME", str(project.root))
+    project.write(".td/td.conf", "[account]\nendpoint = https://api.treasuredata.co.jp\n")
+    assert run("export", "td-workflow", "campaigns/vip.yml").code == 0
+    assert "jp01" in (project.root / "td-workflow/vip/vip.dig").read_text()
+    monkeypatch.setenv("TD_SITE", "nowhere")
+    refused = run("export", "td-workflow", "campaigns/vip.yml", "--force")
+    assert refused.code == 1
+    assert "there is no Treasure Data site 'nowhere'" in refused.err
+
+
 def test_the_document_names_folder_and_files(vip, project, run):
     document = run("export", "td-workflow", "campaigns/vip.yml", "-o", "out", "--json").json
     assert document == {

@@ -16,7 +16,7 @@ from runner.errors import UsageError
 from runner.exports import requirements, td_workflow
 from runner.exports.cron import workflow_cron
 from runner.exports.folder import write_folder
-from runner.exports.td_workflow import Options, export_files, private_files
+from runner.exports.td_workflow import Options, TdPlace, export_files, private_files
 from runner.plan import Git
 from runner.project_file import load_project
 from tests.conftest import ProjectFolder
@@ -176,13 +176,22 @@ def test_a_parameter_without_a_value_comes_from_the_session_and_one_with_a_value
 
 def test_what_the_command_line_says_goes_into_the_task(export):
     files = export(
-        image="example/python:1", ada_url="https://other.example.com", site="eu01", unsettled="green"
+        image="example/python:1",
+        ada_url="https://other.example.com",
+        td=TdPlace("eu01", "https://api.eu01.treasuredata.com"),
+        unsettled="green",
     )
     task = yaml.safe_load(files["vip.dig"])["+campaign"]
     assert task["docker"] == {"image": "example/python:1"}
     assert (task["_env"]["ADA_API_URL"], task["_env"]["TD_SITE"]) == ("https://other.example.com", "eu01")
     assert json.loads(files["td_workflow.json"])["unsettled"] == "green"
     assert "| green | 3 |" in files["README.md"]
+
+
+def test_an_api_of_no_site_is_passed_on_by_its_address_but_no_sandbox(export):
+    for api, expected in (("https://td.example.com", {"TD_API_SERVER"}), ("http://127.0.0.1:8081", set())):
+        environment = yaml.safe_load(export(td=TdPlace(None, api))["vip.dig"])["+campaign"]["_env"]
+        assert set(environment) & {"TD_SITE", "TD_API_SERVER"} == expected
 
 
 def test_an_address_of_this_machine_and_an_unknown_site_are_left_out(export):
@@ -338,6 +347,12 @@ def test_a_campaign_that_cannot_run_there_is_refused(refused, old, new, words):
     ("ledger", "words"),
     [
         ("sqlite:///.runner/ledger.db", "the container forgets its disk"),
+        ("postgresql://runner@localhost/runner", "the ledger is on this machine"),
+        ("postgresql://runner@127.0.0.1:5432/runner", "the ledger is on this machine"),
+        ("postgresql://runner@[::1]:5432/runner", "the ledger is on this machine"),
+        ("postgresql:///runner", "the ledger is on this machine"),
+        ("postgresql://runner@/runner?host=/var/run/postgresql", "the ledger is on this machine"),
+        ("postgresql://runner@db.example.com,localhost:5433/runner", "the ledger is on this machine"),
         ("postgresql://u@h/d?password=hunter2", "holds a password"),
     ],
 )

@@ -47,6 +47,7 @@ log: {treasure_data: {database: crm, table: whatsapp_log}}
 
 PARAMS = {"activation_actions_db": "cdp_audience_1", "activation_actions_table": "cdp_syndication_7"}
 
+ELSEWHERE = "postgresql://runner@db.example.com/runner"
 #: The same people at the minutes of a clock, which brings no parameters.
 EVERY_MINUTE = (
     VIP.replace("{param: activation_actions_db}", "cdp_audience_1")
@@ -85,12 +86,15 @@ class Workflow:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def start(self, text=VIP, *, rate="unlimited", params=PARAMS, session_time="2026-11-30T02:00:00+00:00"):
-        self.source.write("runner.yml", RUNNER_YML.format(ledger=self.ledger, ada=self.ada, rate=rate))
+        self.source.write("runner.yml", RUNNER_YML.format(ledger=ELSEWHERE, ada=self.ada, rate=rate))
         path, project = self.source.write("campaigns/vip.yml", text), load_project(self.source.root)
         container = self.containers / str(next(self.numbers))
         for name, data in export_files(load_campaign(path, project), project, Options()).items():
             (container / name).parent.mkdir(parents=True, exist_ok=True)
             (container / name).write_bytes(data)
+        # The server is elsewhere for a container, and here for a test.
+        settings = container / "runner.yml"
+        settings.write_text(settings.read_text().replace(ELSEWHERE, self.ledger))
         # What pip would install is here already.
         (container / "pip").mkdir()
         (container / "pip/__main__.py").write_text("")

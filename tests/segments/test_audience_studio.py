@@ -52,6 +52,7 @@ PARENTS = [
     {"id": "8", "name": "No age", "segments": [{"id": "80", "name": "VIP", "rule": RULE, "sql": SQL}]},
     {"id": "9", "name": "Same", "segments": []},
     {"id": "10", "name": "Same", "segments": []},
+    {"id": "11", "name": "No table", "segments": []},
 ]
 
 
@@ -265,6 +266,21 @@ def test_each_answer_has_its_words_and_never_the_key(get, sandbox, fault, words)
 
 
 @pytest.mark.parametrize(
+    ("fault", "hint"),
+    [
+        ("429:@audience", "try again later"),
+        ("500:@audience", "try again later"),
+        ("422:@audience", "check the key"),
+    ],
+)
+def test_the_reason_that_is_given_is_told_with_its_remedy(get, sandbox, fault, hint):
+    sandbox.faults(fault)
+    with pytest.raises(TreasureDataError, match="The sandbox was told to answer so") as caught:
+        get()
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
     "fault",
     ["500@audience:#1", "429@audience:#1:1s", "reset-before-accept@audience:#2", "truncated@audience:#3"],
 )
@@ -392,3 +408,10 @@ def test_a_file_of_parent_segments_that_is_none_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UsageError, match=r"audiences\.json cannot be read"):
         audience_routes(path, lambda database, sql: 0)
+
+
+def test_a_parent_segment_whose_table_is_not_there_hides_no_other(account):
+    studio = AudienceStudio(account)
+    populations = {parent.name: parent.population for parent in studio.parents()}
+    studio.close()
+    assert populations == {"Customers": 2, "No age": 2, "Same": 2, "No table": None}

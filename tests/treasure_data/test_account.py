@@ -27,6 +27,8 @@ def written(home, text):
         ({"TREASURE_DATA_API_KEY": KEY}, "TREASURE_DATA_API_KEY"),
         ({"TDX_API_KEY": KEY}, "TDX_API_KEY"),
         ({"TDX_PROFILE": "my-prod", "TDX_API_KEY_MY_PROD": KEY}, "TDX_API_KEY_MY_PROD"),
+        ({"TDX_PROFILE": "a", "TDX_API_KEY_A": KEY, "TDX_API_KEY": OTHER}, "TDX_API_KEY_A"),
+        ({"TDX_PROFILE": "a", "TDX_API_KEY": KEY}, "TDX_API_KEY"),
         ({"TD_API_KEY": KEY, "TREASURE_DATA_API_KEY": OTHER}, "TD_API_KEY"),
         ({"TREASURE_DATA_API_KEY": KEY, "TDX_API_KEY": OTHER}, "TREASURE_DATA_API_KEY"),
         ({"TD_API_KEY": " ", "TDX_API_KEY": f"{KEY}\n"}, "TDX_API_KEY"),
@@ -48,8 +50,17 @@ def test_the_flag_wins_over_the_environment_and_that_over_td_conf(tmp_path):
 def test_td_conf_may_lie_elsewhere_and_must_then_be_there(tmp_path, name):
     path = written(tmp_path / "x", f"# made by td\n[account]\nuser = a@example.com\napikey = {KEY}\n")
     assert found({name: str(path)}, home=tmp_path).key == KEY
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="is not there") as caught:
         found({name: str(tmp_path / "none")}, home=tmp_path)
+    assert caught.value.hint == f"check {name}"
+
+
+@pytest.mark.parametrize("environ", [{}, {"TD_CONFIG_PATH": "/nowhere/td.conf"}])
+def test_a_td_conf_that_is_not_needed_is_not_read(tmp_path, environ):
+    written(tmp_path, f"[account\napikey {OTHER}\n")
+    assert found(environ, home=tmp_path, key=KEY, site="jp01").key == KEY
+    by_environment = {**environ, "TD_API_KEY": KEY, "TD_SITE": "jp01"}
+    assert found(by_environment, home=tmp_path).site == "jp01"
 
 
 def test_a_damaged_td_conf_is_an_error_that_shows_no_line_of_it(tmp_path):
