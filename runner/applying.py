@@ -24,9 +24,10 @@ from runner.delivery import EXPIRED, FORGOTTEN, Delivery, DeliveryKey
 from runner.departing import Clock, Pace
 from runner.errors import ExitCode, Refusal
 from runner.failed_receipts import failed_by_receipt, failed_receipts_followed
-from runner.halting import Halt, Pause, Stop, StopCause
+from runner.halting import Halt, Pause, Stop
+from runner.heartbeat import heartbeat
 from runner.holding_out import record_control_group
-from runner.ledger.interface import CampaignStopped, Counts, Holder, Ledger, LockToken
+from runner.ledger.interface import Counts, Holder, Ledger, LockToken
 from runner.ledger.journal import GroupCommit, LedgerThread
 from runner.ledger.lock_names import lock_name
 from runner.open_hours import OpenHours
@@ -40,8 +41,6 @@ from runner.tally import Tally, exit_code_of, failures_exceeded, unknowns_exceed
 #: The rules by which a gate of ours refuses a delivery at send time.
 GATE_RULES = ("suppressed", "opted_out", FREQUENCY_CAP, MIN_DISTANCE, FORGOTTEN, EXPIRED)
 _PLAN_AGAIN = "look at what was refused, then plan again: those who are left get a plan of their own"
-#: How often a run says that it is alive, in seconds; a lock on another host is stale after 120.
-HEARTBEAT = 20.0
 
 
 class Watcher(Protocol):
@@ -215,11 +214,11 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
     plan, clock = apply.plan, apply.clock
     run = await apply.ledger.call(lambda ledger: _begin(ledger, apply, token))
     apply.watcher.began(run, tally)
-    exit_code = ExitCode.ERROR
+    exit_code, reached = ExitCode.ERROR, ReachedCaps(apply.caps)
+    equipment = _equipment(apply, token, run, tally, reached)
     try:
-        async with _heartbeat(apply, token), _failures_followed(apply, tally):
-            reached = ReachedCaps(apply.caps)
-            equipment = _equipment(apply, token, run, tally, reached)
+        beating = heartbeat(apply.ledger, token, plan.campaign, apply.clock, apply.halt)
+        async with beating, _failures_followed(apply, tally):
             await record_control_group(
                 plan,
                 apply.tables,
@@ -237,6 +236,12 @@ async def _run(apply: Apply, token: LockToken, tally: Tally) -> Report:
         if tally.remaining == 0 and not (plan.to_send == 0 and apply.halt.is_pulled):
             await apply.ledger.call(lambda ledger: ledger.finish_plan(token, plan.digest, clock.now()))
         return Report(plan=plan, run=run, counts=counts, stop=apply.halt.stop, exit_code=exit_code)
+    except asyncio.CancelledError:
+        # Ended at once: what was in flight is unknown from now on, and not only once the next apply looks.
+        exit_code = ExitCode.INTERRUPTED
+        await equipment.journal.finished()
+        await _settle_interrupted(apply, token)
+        raise
     finally:
         await apply.ledger.call(lambda ledger: ledger.end_run(run, exit_code, clock.now()))
 
@@ -377,22 +382,3 @@ async def _locked(apply: Apply) -> AsyncIterator[LockToken]:
         yield token
     finally:
         await apply.ledger.call(lambda ledger: ledger.release(token))
-
-
-@asynccontextmanager
-async def _heartbeat(apply: Apply, token: LockToken) -> AsyncIterator[None]:
-    async def beat() -> None:
-        while True:
-            await apply.clock.sleep(HEARTBEAT)
-            await apply.ledger.call(lambda ledger: ledger.heartbeat(token, apply.clock.now()))
-            # Who sends meets a stop at the next intent; who pauses would not.
-            stop = await apply.ledger.call(lambda ledger: ledger.standing_stop(apply.plan.campaign))
-            if stop is not None:
-                apply.halt.pull(StopCause.STOPPED, CampaignStopped(stop).detail)
-
-    beating = asyncio.ensure_future(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)

@@ -84,7 +84,8 @@ def all_hold_from(comparisons: Sequence[Comparison]) -> datetime | None:
 def _campaign(plan: Plan, campaign: Campaign | RunnerError) -> Comparison:
     what, replan = f"campaign file {plan.campaign_path}", f"runner plan {plan.campaign_path}"
     if isinstance(campaign, RunnerError):
-        return Comparison(what=what, holds=False, found=campaign.message, remedy=replan)
+        remedy = campaign.hint or replan
+        return Comparison(what=what, holds=False, found=campaign.message, remedy=remedy)
     same = digest_of(campaign.document) == digest_of(plan.document) and campaign.name == plan.campaign
     found = "as planned" if same else "changed since the plan"
     return Comparison(what=what, holds=same, found=found, remedy=replan)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from runner.campaign import PhoneStyle
 from runner.errors import SegmentError
 from runner.phone import heads_sql, reading_sql
+from runner.private_parquet import write_parquet
 from runner.screening_lists import pipeline, read_heads
 from runner.sql_text import quote_literal
 
@@ -99,11 +100,9 @@ def _read(
         reading = reading_sql(source, **column, heads=heads)
         read = target.with_suffix(".read.parquet")
         kept = f"SELECT _phone_valid AS valid, _phone_other AS other, sent_at FROM ({reading})"
-        connection.execute(f"COPY ({kept}) TO {_file(read)} (FORMAT parquet)")
+        write_parquet(connection, kept, read)
         each = f"SELECT unnest([valid, other]) AS phone, sent_at FROM {_file(read)} WHERE sent_at > {since!r}"
-        connection.execute(
-            f"COPY (SELECT * FROM ({each}) WHERE phone IS NOT NULL) TO {_file(target)} (FORMAT parquet)"
-        )
+        write_parquet(connection, f"SELECT * FROM ({each}) WHERE phone IS NOT NULL", target)
         unread = f"SELECT count(*) FROM {_file(read)} WHERE valid IS NULL OR sent_at IS NULL"
         return int((connection.execute(unread).fetchone() or (0,))[0])
 

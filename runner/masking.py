@@ -45,6 +45,9 @@ def mask_phones_in(text: str) -> str:
 def mask_value(value: str) -> str:
     """Mask a personal value but keep its shape: `Ayu 12,500` -> `A** **,***`.
 
-    The first character stays; every other letter and digit becomes `*`; punctuation and emoji stay.
+    The first character stays, unless it is all there is; every other letter and digit becomes `*`;
+    punctuation and emoji stay.
     """
+    if sum(map(str.isalnum, value)) <= 1:
+        return "".join("*" if char.isalnum() else char for char in value)
     return value[:1] + "".join("*" if char.isalnum() else char for char in value[1:])

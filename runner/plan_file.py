@@ -7,6 +7,7 @@ refuses to open when a byte of it is not what was written.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +35,8 @@ _PLAN_LIMIT = 8 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _AGAIN = "make it again with `runner plan`"
+#: How a zip without a comment ends: so many bytes, which begin so.
+_END, _END_BYTES = b"PK\x05\x06", 22
 #: What zipfile raises on bytes that are not, or no longer, a zip of stored members.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -133,22 +136,37 @@ def _opened(path: Path, key: FileKey | None) -> Iterator[zipfile.ZipFile]:
         with path.open("rb") as stream:
             plain = decrypted(stream, key, str(path)) if is_encrypted(stream) else stream
             with zipfile.ZipFile(plain) as archive:
-                _check_members(archive)
+                _check_members(archive, plain)
                 yield archive
     except FileNotFoundError as error:
         raise PlanFileError(f"{path}: there is no such plan", hint="make one with `runner plan`") from error
     except _DAMAGE as error:
-        raise PlanFileError(
-            f"{path}: is not a whole plan file (cut short or damaged)", hint=_AGAIN
-        ) from error
+        raise _not_whole(path) from error
     except OSError as error:
+        if error.errno == errno.EINVAL:  # a place in the file that is none
+            raise _not_whole(path) from error
         raise PlanFileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _check_members(archive: zipfile.ZipFile) -> None:
-    """Refuse a member that was packed: a small file could fill the disk. `_write_zip` packs none."""
-    if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-        raise zipfile.BadZipFile("a packed member")
+def _check_members(archive: zipfile.ZipFile, stream: IO[bytes]) -> None:
+    """Refuse what `_write_zip` does not write: other members, packed ones, bytes around them all.
+
+    A small packed member could fill the disk.
+    """
+    members = archive.infolist()
+    if [member.filename for member in members] != [_PLAN, *TABLES]:
+        raise zipfile.BadZipFile("other members")
+    if any(each.compress_type != zipfile.ZIP_STORED or each.extra or each.comment for each in members):
+        raise zipfile.BadZipFile("a packed member, or one with more")
+    stream.seek(-_END_BYTES, os.SEEK_END)
+    if members[0].header_offset != 0 or archive.comment or not stream.read().startswith(_END):
+        raise zipfile.BadZipFile("bytes around the members")
+
+
+def _not_whole(path: Path) -> PlanFileError:
+    return PlanFileError(
+        f"{path}: is not a whole plan file (cut short, damaged, or another file)", hint=_AGAIN
+    )
 
 
 def _parse(path: Path, archive: zipfile.ZipFile) -> Plan:

@@ -23,6 +23,7 @@ from runner.forgotten import Forgotten
 from runner.phone import heads_sql, reading_sql
 from runner.plan import REASONS
 from runner.plan_file import RECIPIENTS, REJECTIONS
+from runner.private_parquet import write_parquet
 from runner.rendering import RenderedColumns
 from runner.screening_lists import MEMORY, Lists, load_forgotten, load_lists, pipeline, read_heads
 from runner.sql_text import quote_identifier, quote_literal
@@ -143,26 +144,23 @@ def _read(
 ) -> None:
     """First pass: one row in, one row out, with its phone, its values and the gates it fails by itself."""
     recipient = campaign.recipient
-    connection.execute(
-        f"""
-        COPY (
-            SELECT
-                _row AS row,
-                CAST({quote_identifier(recipient.id)} AS VARCHAR) AS recipient_id,
-                CAST({quote_identifier(recipient.phone)} AS VARCHAR) AS written,
-                coalesce(_phone, _phone_valid) AS phone,
-                {_gates(recipient.consent, column_types[recipient.consent])} AS reason,
-                {message.bad_variable} AS bad,
-                _phone_zones AS zones,
-                {message.body} AS body,
-                {message.header} AS header,
-                {message.media_url} AS media,
-                {message.buttons} AS buttons,
-                {message.variant} AS variant
-            FROM {message.over(reading)}
-        ) TO {quote_literal(str(target))} (FORMAT parquet)
-        """
-    )
+    sql = f"""
+        SELECT
+            _row AS row,
+            CAST({quote_identifier(recipient.id)} AS VARCHAR) AS recipient_id,
+            CAST({quote_identifier(recipient.phone)} AS VARCHAR) AS written,
+            coalesce(_phone, _phone_valid) AS phone,
+            {_gates(recipient.consent, column_types[recipient.consent])} AS reason,
+            {message.bad_variable} AS bad,
+            _phone_zones AS zones,
+            {message.body} AS body,
+            {message.header} AS header,
+            {message.media_url} AS media,
+            {message.buttons} AS buttons,
+            {message.variant} AS variant
+        FROM {message.over(reading)}
+    """
+    write_parquet(connection, sql, target)
 
 
 def _reading(
@@ -270,7 +268,7 @@ def _part(connection: DuckDBPyConnection, folder: Path, holdout: Holdout | None)
         FROM ({judged}) WHERE verdict IS NOT NULL
     """
     for name, sql in ((RECIPIENTS, recipients), (REJECTIONS, rejections)):
-        connection.execute(f"COPY ({sql}) TO {quote_literal(str(folder / name))} (FORMAT parquet)")
+        write_parquet(connection, sql, folder / name)
 
 
 def _count(connection: DuckDBPyConnection, folder: Path, notes: tuple[str, ...]) -> Screened:

@@ -53,6 +53,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def finished(self) -> None:
+        """Return once nothing that was given is still on its way to the disk."""
+        ...
+
 
 class Carrier(Protocol):
     """Whoever carries a message. It never repeats a send, and reports an expected failure as an Answer."""

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from runner.applying import HEARTBEAT, Apply, apply_plan
+from runner.applying import Apply, apply_plan
 from runner.campaign import Canary, Cap, Limit
 from runner.delivery import Answer, DeliveryKey, Outcome, ReceiptStatus, State
 from runner.errors import ExitCode, LedgerError, Refusal
 from runner.halting import Halt, PauseCause, StopCause
+from runner.heartbeat import HEARTBEAT
 from runner.ledger import open_ledger
 from runner.ledger.interface import Holder, Intent, Receipt
 from runner.ledger.journal import ledger_thread

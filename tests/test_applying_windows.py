@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from runner.applying import HEARTBEAT, Apply, apply_plan
+from runner.applying import Apply, apply_plan
 from runner.campaign import Canary, Limit
 from runner.delivery import Answer, Outcome, State
 from runner.errors import ExitCode, Refusal
 from runner.halting import Halt, PauseCause, StopCause
+from runner.heartbeat import HEARTBEAT
 from runner.ledger import open_ledger
 from runner.ledger.journal import ledger_thread
 from runner.ledger.liveness import this_process

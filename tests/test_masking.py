@@ -31,7 +31,16 @@ def test_at_least_four_digits_of_a_phone_stay_hidden(phone):
 
 @pytest.mark.parametrize(
     ("value", "masked"),
-    [("Ayu Lestari", "A** *******"), ("12,500", "1*,***"), ("田中", "田*"), ("", ""), ("🎉 Ayu", "🎉 ***")],
+    [
+        ("Ayu Lestari", "A** *******"),
+        ("12,500", "1*,***"),
+        ("田中", "田*"),
+        ("林", "*"),
+        ("7", "*"),
+        ("🎉7", "🎉*"),
+        ("", ""),
+        ("🎉 Ayu", "🎉 ***"),
+    ],
 )
 def test_a_value_keeps_its_shape(value, masked):
     assert mask_value(value) == masked

@@ -139,6 +139,33 @@ def test_a_plan_that_cannot_be_read_or_written_is_one_line(written, tmp_path):
     assert path.exists()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data + b"junk",
+        lambda data: b"junk" + data,
+        lambda data: data[:-3] + bytes([data[-3] ^ 1]) + data[-2:],
+        lambda data: data[:-2] + b"\x04\x00junk",
+    ],
+    ids=["behind", "before", "flipped", "comment"],
+)
+def test_bytes_around_the_members_are_refused(written, change):
+    path = written[1]
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(PlanFileError, match="not a whole plan file"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("name", ["extra.txt", "plan.json"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_another_member_is_refused(written, name):
+    path = written[1]
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, "{}")
+    with pytest.raises(PlanFileError, match="not a whole plan file"):
+        read_plan(path)
+
+
 def test_a_packed_member_is_refused_before_it_can_fill_the_disk(written):
     path = written[1]
     with zipfile.ZipFile(path) as archive:

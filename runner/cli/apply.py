@@ -32,16 +32,17 @@ from runner.errors import (
     UsageError,
     gravest,
 )
+from runner.ledger.records import Counts
 from runner.notice import LOG
 from runner.plan import Plan
-from runner.reports.run_document import accounts, error_document, report_document
+from runner.reports.run_document import accounts, error_document, no_accounts, report_document
 
 if TYPE_CHECKING:
     from runner.applying import Report
     from runner.checking import Today
     from runner.cli.watching import ApplyWatcher
     from runner.halting import Halt
-    from runner.ledger.interface import Counts, Holder
+    from runner.ledger.interface import Holder
     from runner.ledger.journal import LedgerThread
     from runner.notifying import Notifier
     from runner.plan import PlannedTemplate
@@ -52,6 +53,8 @@ Loaded = TypeVar("Loaded")
 
 #: How long one thread may keep the interpreter from another that asks for it, in seconds.
 _SWITCH_SECONDS = 0.001
+#: Signals that come within so many seconds of the first are one.
+_ONE_SIGNAL = 0.25
 #: How many objects more than are gone make the garbage collector look.
 _COLLECT_AFTER = 50_000
 
@@ -107,7 +110,7 @@ def _targets(workplace: Workplace, paths: Sequence[Path], given: Given) -> list[
 
     if not paths and not given:
         return [*sorted(workplace.plans.glob("*.plan"), key=lambda path: path.stat().st_mtime)]
-    plans = [path for path in paths if path.is_file() and path.suffix not in {".yml", ".yaml"}]
+    plans = [path for path in paths if _is_plan(path)]
     others = [path for path in paths if path not in plans]
     campaigns = load_sound_campaigns(others, workplace.project) if others else []
     if given and not campaigns:
@@ -118,11 +121,16 @@ def _targets(workplace: Workplace, paths: Sequence[Path], given: Given) -> list[
     return [*plans, *campaigns]
 
 
+def _is_plan(path: Path) -> bool:
+    """Tell whether a path is a plan's, whether it is there or not."""
+    return path.suffix == ".plan" or (path.is_file() and path.suffix not in {".yml", ".yaml"})
+
+
 def _apply_target(
     workplace: Workplace, target: Path | Campaign, given: Given, notifier: Notifier, *, auto_approve: bool
 ) -> tuple[ExitCode, dict[str, object]]:
     """Apply one plan file or campaign; an expected failure is reported and becomes its exit code."""
-    from runner.cli.plan import plan_and_show
+    from runner.cli.plan import OverGuards, plan_and_show
 
     if isinstance(target, Campaign) and given.is_left_out(target):
         return ExitCode.DONE, given.left_out(target)
@@ -130,10 +138,10 @@ def _apply_target(
         path = plan_and_show(workplace, target, given) if isinstance(target, Campaign) else target
         plan = plan_file.read_plan(path, plan_key())
     except RunnerError as error:
-        output.report(error)
         campaign = target.name if isinstance(target, Campaign) else None
-        document = {"run": None, "campaign": campaign, **error_document(error)}
-        return error.exit_code, document
+        output.report(error, of=campaign)
+        known = accounts(error.plan, Counts()) if isinstance(error, OverGuards) else no_accounts(campaign)
+        return error.exit_code, {"run": None, **known, **error_document(error)}
     return apply_planned(workplace, path, plan, notifier, auto_approve=auto_approve)
 
 
@@ -326,7 +334,10 @@ async def _today(
 def _campaign_now(workplace: Workplace, plan: Plan) -> Campaign:
     from runner.campaign_file import load_campaign
 
-    return load_campaign(workplace.project.root / plan.campaign_path, workplace.project)
+    path = workplace.project.root / plan.campaign_path
+    if not path.exists():
+        raise UsageError(f"{plan.campaign_path} is not there any more", hint="put the file back")
+    return load_campaign(path, workplace.project)
 
 
 def _templates_now(provider: Provider, plan: Plan) -> dict[str | None, Template | RunnerError]:
@@ -360,13 +371,20 @@ def _holder() -> Holder:
 
 @contextmanager
 def _stopped_by_signals(halt: Halt) -> Iterator[None]:
-    """Ctrl-C and SIGTERM finish what is in flight; a second Ctrl-C ends at once, leaving unknowns."""
+    """Ctrl-C and SIGTERM finish what is in flight; a second one ends at once, leaving unknowns.
+
+    Some senders, such as `timeout`, signal a process and then its group: what comes so quickly is one.
+    """
     from runner.halting import StopCause
 
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
+    first_at: list[float] = []
 
     def stop(name: str) -> None:
+        first_at.append(loop.time())
+        if len(first_at) > 1 and loop.time() - first_at[0] < _ONE_SIGNAL:
+            return
         if halt.is_pulled and task is not None:
             task.cancel()
         halt.pull(StopCause.INTERRUPTED, f"{name} received")

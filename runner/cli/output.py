@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, UsageError
 from runner.masking import UNSEEN, harmless
 
 if TYPE_CHECKING:
@@ -42,9 +42,14 @@ def show_json(document: Mapping[str, Any]) -> None:
     print(text.translate(_IN_JSON), flush=True)
 
 
-def report(error: RunnerError) -> None:
-    """Write an expected failure: what is wrong, and what to do next."""
-    say(f"runner: {error.message}")
+def report(error: RunnerError, *, of: str | None = None) -> None:
+    """Write an expected failure: what is wrong, and what to do next.
+
+    `of` is the campaign's name; how the command was called is about none.
+    """
+    is_named = of is None or isinstance(error, UsageError) or error.message.startswith((f"{of}:", f"{of} "))
+    about = "" if is_named else f"{of}: "
+    say(f"runner: {about}{error.message}")
     if error.hint:
         say(f"  hint: {error.hint}")
 

@@ -61,7 +61,7 @@ def command(
     CAMPAIGN is a campaign file, or a folder of them.
     """
     planned: list[tuple[Plan, Path | None]] = []
-    failures: list[RunnerError] = []
+    failures: list[tuple[Campaign, RunnerError]] = []
     with open_workplace(sandbox=sandbox, td=td) as workplace:
         campaigns = load_sound_campaigns(paths, workplace.project)
         given.check(campaigns)
@@ -71,8 +71,10 @@ def command(
             try:
                 planned.append(plan_campaign(workplace, campaign, out, given))
             except RunnerError as error:
-                failures.append(error)
-                output.report(error)
+                failures.append((campaign, error))
+                output.report(error, of=campaign.name)
+                if markdown and not as_json:
+                    output.show(_failure(campaign, error))
                 continue
             if not as_json:
                 _show(*planned[-1], markdown=markdown, sandbox=sandbox)
@@ -202,6 +204,14 @@ def private_folder(workplace: Workplace) -> Iterator[Path]:
         yield folder
 
 
+class OverGuards(Refusal):
+    """A plan that guards do not let pass: it was made, and not written."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(_over_guards(plan), hint="see the guards in the plan above")
+        self.plan = plan
+
+
 def plan_and_show(workplace: Workplace, campaign: Campaign, given: Given) -> Path:
     """Plan a campaign that is to be applied at once, showing the plan on stderr; Refusal over a guard."""
     from runner.reports.terminal import plan_report
@@ -209,7 +219,7 @@ def plan_and_show(workplace: Workplace, campaign: Campaign, given: Given) -> Pat
     plan, path = plan_campaign(workplace, campaign, None, given)
     output.show_rich(plan_report(plan), to_stderr=True)
     if path is None:
-        raise Refusal(_over_guards(plan), hint="see the guards in the plan above")
+        raise OverGuards(plan)
     return path
 
 
@@ -241,22 +251,36 @@ def _show(plan: Plan, path: Path | None, *, markdown: bool, sandbox: bool) -> No
         output.say(f"plan written; send it with: runner apply {flag}{output.shown(path)}")
 
 
-def _show_json(planned: Sequence[tuple[Plan, Path | None]], failures: Sequence[RunnerError]) -> None:
+def _failure(campaign: Campaign, error: RunnerError) -> str:
+    from runner.reports.markdown import failure_markdown
+
+    return failure_markdown(campaign.name, error)
+
+
+def _show_json(
+    planned: Sequence[tuple[Plan, Path | None]], failures: Sequence[tuple[Campaign, RunnerError]]
+) -> None:
     from runner.reports.summary import plan_summary
 
     output.show_json(
         {
             "plans": [plan_summary(plan, str(path) if path else None) for plan, path in planned],
-            "errors": [{"message": error.message, "hint": error.hint} for error in failures],
+            "errors": [
+                {"campaign": campaign.name, "message": error.message, "hint": error.hint}
+                for campaign, error in failures
+            ],
         }
     )
 
 
 def _exit_code(
-    planned: Sequence[tuple[Plan, Path | None]], failures: Sequence[RunnerError], *, detailed: bool
+    planned: Sequence[tuple[Plan, Path | None]],
+    failures: Sequence[tuple[Campaign, RunnerError]],
+    *,
+    detailed: bool,
 ) -> ExitCode:
     if failures:
-        return ExitCode(max(error.exit_code for error in failures))
+        return ExitCode(max(error.exit_code for _, error in failures))
     if any(plan.exceeded for plan, _ in planned):
         return ExitCode.REFUSED
     if detailed and any(plan.to_send for plan, _ in planned):

@@ -50,6 +50,7 @@ def command(  # noqa: PLR0913, PLR0917 - click passes each option by name
     An unknown delivery may have been sent: look it up in the provider's console first. `--as send-again`
     lets the next plan send it once more; whoever did get it then gets it twice.
     """
+    from runner.cli.stop import check_known
     from runner.ledger import open_ledger
 
     if show_phones and not sys.stdout.isatty():
@@ -61,6 +62,7 @@ def command(  # noqa: PLR0913, PLR0917 - click passes each option by name
                 _list(ledger, campaign, occurrence, as_json=as_json, show_phones=show_phones)
                 return
             digits, state, now = _whom(phone, everyone=everyone), _WORDS[word], time.time()
+            check_known(campaign, workplace, ledger, done="settled")
             settled = ledger.resolve(
                 campaign, occurrence, digits, to=state, by=user_name(), note=note, now=now
             )

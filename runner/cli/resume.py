@@ -29,7 +29,7 @@ def command(campaign: str | None, as_json: bool, sandbox: bool) -> None:
         url, root = workplace.project.ledger, workplace.project.root
         with closing(open_ledger(url, root=root)) as ledger:
             if campaign is not None:
-                check_known(campaign, workplace, ledger, verb="resume")
+                check_known(campaign, workplace, ledger, done="resumed")
             is_lifted = ledger.resume(campaign, by=user_name(), now=time.time())
             stops = [each for each in ledger.stops() if campaign is None or each.campaign is None]
     if as_json:

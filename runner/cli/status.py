@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli import output
-from runner.cli.workplace import open_workplace
+from runner.cli.workplace import open_workplace, user_name
 from runner.ledger.records import Counts
 from runner.reports import wording
 from runner.reports.firing import firing_document, firing_line
@@ -18,7 +20,7 @@ from runner.reports.firing import firing_document, firing_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from runner.ledger.interface import OccurrenceSummary, RunRecord, StopRecord
+    from runner.ledger.interface import LedgerReader, OccurrenceSummary, RunRecord, StopRecord
 
 
 #: How many firings are shown, the latest.
@@ -36,7 +38,7 @@ def command(campaign: str | None, as_json: bool, sandbox: bool) -> None:
     with open_workplace(rehearsal=sandbox) as workplace:
         ledger = open_ledger(workplace.project.ledger, root=workplace.project.root, read_only=True)
         with closing(ledger):
-            occurrences = ledger.summary(campaign)
+            occurrences = living_locks(ledger, ledger.summary(campaign))
             stops = [
                 stop for stop in ledger.stops() if campaign in {None, stop.campaign} or not stop.campaign
             ]
@@ -179,6 +181,18 @@ def _document(occurrence: OccurrenceSummary) -> dict[str, Any]:
         "last_run": _run_document(occurrence.last_run),
         "applied_by": str(occurrence.lock.holder) if occurrence.lock else None,
     }
+
+
+def living_locks(ledger: LedgerReader, occurrences: Sequence[OccurrenceSummary]) -> list[OccurrenceSummary]:
+    """Return the occurrences without the locks of processes that are gone, as the next apply would judge."""
+    from runner.ledger.liveness import this_process
+    from runner.ledger.lock_names import lock_name
+
+    held = set(ledger.applying(this_process(user_name()), time.time()))
+    return [
+        each if lock_name(each.campaign, each.occurrence) in held else replace(each, lock=None)
+        for each in occurrences
+    ]
 
 
 def _run_document(run: RunRecord | None) -> dict[str, Any] | None:

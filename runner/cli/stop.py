@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from runner.ledger.interface import Ledger, OccurrenceSummary
 
 
-_PAST = {"stop": "stopped", "resume": "resumed"}
-
-
 @click.command(name="stop")
 @click.argument("campaign", required=False)
 @click.option("--note", default="", help="Why; kept in the ledger, and shown to whoever applies.")
@@ -30,17 +27,18 @@ def command(campaign: str | None, note: str, as_json: bool, sandbox: bool) -> No
     Once this command has ended, no apply begins another message, on any machine that shares the ledger. What
     is in flight is finished and recorded, at most one request for each connection. `runner resume` lifts it.
     """
-    from runner.cli.status import stop_document
+    from runner.cli.status import living_locks, stop_document
     from runner.ledger import open_ledger
 
     with open_workplace(rehearsal=sandbox) as workplace:
         url, root = workplace.project.ledger, workplace.project.root
         with closing(open_ledger(url, root=root)) as ledger:
             if campaign is not None:
-                check_known(campaign, workplace, ledger, verb="stop")
+                everything = "`runner stop` without a name stops every campaign"
+                check_known(campaign, workplace, ledger, done="stopped", else_do=everything)
             now = time.time()
             stop = ledger.stop(campaign, by=user_name(), note=note, now=now)
-            applied = [each for each in ledger.summary(campaign) if each.lock]
+            applied = [each for each in living_locks(ledger, ledger.summary(campaign)) if each.lock]
     is_new = stop.at == now
     if as_json:
         holders = [_applied(each) for each in applied]
@@ -57,8 +55,11 @@ def _applied(occurrence: OccurrenceSummary) -> dict[str, str]:
     return {"campaign": occurrence.campaign, "occurrence": occurrence.occurrence, "by": holder}
 
 
-def check_known(campaign: str, workplace: Workplace, ledger: Ledger, *, verb: str) -> None:
-    """Raise UsageError for a name that nothing was planned or sent under: a slip would do nothing."""
+def check_known(campaign: str, workplace: Workplace, ledger: Ledger, *, done: str, else_do: str = "") -> None:
+    """Raise UsageError for a name that nothing was planned or sent under: a slip would do nothing.
+
+    `done` is what then was not, and `else_do` what else there is to do.
+    """
     if ledger.summary(campaign) or campaign in {stop.campaign for stop in ledger.stops()}:
         return
     planned = {path.name.partition(".")[0] for path in workplace.plans.glob("*.plan")}
@@ -67,6 +68,6 @@ def check_known(campaign: str, workplace: Workplace, ledger: Ledger, *, verb: st
     known = planned | {occurrence.campaign for occurrence in ledger.summary()}
     near = output.did_you_mean(campaign, known)
     raise UsageError(
-        f"no campaign {campaign!r} was planned or applied here: nothing was {_PAST[verb]}",
-        hint=f"{near} `runner {verb}` without a name {verb}s every campaign".strip(),
+        f"no campaign {campaign!r} was planned or applied here: nothing was {done}",
+        hint=f"{near} {else_do}".strip() or "see `runner status`",
     )

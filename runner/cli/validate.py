@@ -9,7 +9,7 @@ import click
 
 from runner.cli import output
 from runner.cli.campaigns import load_campaigns
-from runner.errors import ExitCode, FileProblems, Problem
+from runner.errors import ExitCode, FileProblems, Problem, UsageError
 
 
 @click.command(name="validate")
@@ -26,6 +26,9 @@ def command(paths: tuple[Path, ...], as_json: bool) -> int:
         _, problems = load_campaigns(files, project)
     except FileProblems as error:
         problems = list(error.problems)
+    if not files and not problems:
+        where = ", ".join(map(output.shown, paths))
+        raise UsageError(f"no campaign file in {where}", hint="name a campaign file, or a folder of them")
     _show(files, problems, as_json=as_json)
     return ExitCode.ERROR if problems else ExitCode.DONE
 

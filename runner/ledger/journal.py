@@ -122,6 +122,11 @@ class GroupCommit:
         )
         return group.done
 
+    async def finished(self) -> None:
+        """Return once nothing that was given is still on its way to the disk."""
+        while self._committing is not None:
+            await asyncio.wait([self._committing])
+
     def _group(self) -> _Group:
         """Return the group that is gathering, and see to it that it will be committed."""
         if self._gathering is None:

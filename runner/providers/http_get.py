@@ -49,7 +49,7 @@ def get(
 
     `read_timeout` (seconds) bounds each silence, and with the time to connect the whole answer.
     """
-    host = urlsplit(url).hostname or url
+    host = urlsplit(url).netloc.rpartition("@")[2] or url
     deadline = monotonic() + CONNECT_SECONDS + read_timeout
     try:
         with requests.Session() as session:

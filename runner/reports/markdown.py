@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from runner.errors import RunnerError
 from runner.plan import Plan, PlannedTemplate, Sample
 from runner.reports import wording
 from runner.reports.window_words import window_facts
@@ -19,6 +20,12 @@ def plan_markdown(plan: Plan) -> str:
     parts = [_heading(plan), _accounts(plan), _facts(plan), _guards(plan), _query(plan)]
     parts += [_samples(plan), _footer(plan)]
     return "\n\n".join(part for part in parts if part)
+
+
+def failure_markdown(campaign: str, error: RunnerError) -> str:
+    """Return why a campaign was not planned, as the comment that its plan would have been."""
+    lines = [f"### `{campaign}` · not planned", "", f"> {_text(error.message)}"]
+    return "\n".join([*lines, f"> {_text(error.hint)}"] if error.hint else lines)
 
 
 def _heading(plan: Plan) -> str:

@@ -44,6 +44,12 @@ def accounts(plan: Plan, counts: Counts | None) -> dict[str, object]:
     }
 
 
+def no_accounts(campaign: str | None) -> dict[str, object]:
+    """Return the keys of `accounts` where there is no plan: all but the campaign's name are null."""
+    keys = ("occurrence", "digest", "to_send", "accepted", "refused", "unknown", "remaining")
+    return {"campaign": campaign, **dict.fromkeys(keys)}
+
+
 def error_document(error: RunnerError) -> dict[str, object]:
     """Return what an apply that was refused, or ended with an error, says."""
     return {

@@ -21,6 +21,7 @@ from runner.errors import SegmentError
 from runner.project import Project
 from runner.segments.attached_tables import attach_tables
 from runner.segments.column_choice import choose_columns
+from runner.segments.csv_check import check_csv
 from runner.segments.data_files import DataFolder
 from runner.segments.duckdb_errors import Running, explain, said
 from runner.segments.interface import Fetched, Remote
@@ -34,11 +35,21 @@ from runner.work_folder import work_folder
 #: What Python's DuckDB raises beside its own errors, on texts or values that it cannot take over.
 _TROUBLE = (duckdb.Error, MemoryError, RuntimeError, UnicodeError)
 
+#: CSV files as they are: what is packed, or a pattern for several, is left to DuckDB.
+_CSV = frozenset({".csv", ".tsv"})
+#: More people than anybody sends to: what follows the query, and has no clock of its own, takes minutes then.
+MOST_ROWS = 100_000_000
 #: What a thread of DuckDB needs for itself, in MB: more threads than memory for them cannot even spill.
 _THREAD_MB = 64
 
-# Parquet would keep whole numbers of 128 bits as floating point, and has no column that is only NULL.
-_KEPT_AS = {"HUGEINT": "DECIMAL(38,0)", "UHUGEINT": "DECIMAL(38,0)", '"NULL"': "VARCHAR"}
+# Parquet would keep whole numbers of 128 bits as floating point, and has no column that is only NULL. A value
+# of JSON is kept as the text that it is, and not as JSON writes it: without quotation marks.
+_KEPT_AS = {
+    "HUGEINT": "CAST({} AS DECIMAL(38,0))",
+    "UHUGEINT": "CAST({} AS DECIMAL(38,0))",
+    '"NULL"': "CAST({} AS VARCHAR)",
+    "JSON": "({} ->> '$')",
+}
 
 
 def fetch(
@@ -123,6 +134,7 @@ class _Query:
         located = _locate(checked, self.folder)
         attach_tables(checked.tables, checked.sql, self.folder, self.connection)
         self._lock()
+        self._check_csv(checked)
         returned = self._rows("DESCRIBE ", located, "")
         picked = choose_columns(self.columns, [name for name, *_ in returned])
         before = f"SELECT {', '.join(self._kept(returned, picked))} FROM (\n"
@@ -130,6 +142,11 @@ class _Query:
         # Without the temporary file of its own DuckDB writes to the one that is private already.
         to = f"{after}) TO {quote_literal(str(self.output))} (FORMAT parquet, USE_TMP_FILE false)"
         count = self._rows(f"COPY ({before}", located, to)[0][0]
+        if count > MOST_ROWS:
+            raise SegmentError(
+                f"segment query: returns {count:,} rows, {MOST_ROWS:,} at most",
+                hint="is a condition of a join missing?",
+            )
         # The file is asked: Parquet keeps some types, such as ENUM, as another one.
         kept = self.connection.execute(f"DESCRIBE FROM read_parquet({quote_literal(str(self.output))})")
         types = {name: kind for name, kind, *_ in kept.fetchall()}
@@ -138,10 +155,18 @@ class _Query:
     def _kept(self, returned: Sequence[tuple[Any, ...]], picked: Sequence[int]) -> list[str]:
         kept = []
         for name, index in zip(self.columns, picked, strict=True):
-            kind = _KEPT_AS.get(returned[index][1])
-            value = f"CAST(c{index} AS {kind})" if kind else f"c{index}"
+            value = _KEPT_AS.get(returned[index][1], "{}").format(f"c{index}")
             kept.append(f"{value} AS {quote_identifier(name)}")
         return kept
+
+    def _check_csv(self, checked: CheckedSelect) -> None:
+        """Look at CSV files that are read as DuckDB guesses; one named in a call says how it is written."""
+        data = checked.sql.encode()
+        for use in checked.files:
+            is_called = data[: use.start].rstrip().endswith((b"(", b"["))
+            path = Path(self.folder.full_path(use.name))
+            if not is_called and path.suffix.lower() in _CSV and path.is_file():
+                check_csv(use.name, path, self.connection)
 
     def _lock(self) -> None:
         """Let DuckDB open the data folder and the output, nothing else, and change no setting any more.

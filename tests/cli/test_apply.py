@@ -163,7 +163,8 @@ def test_a_campaign_over_a_guard_is_refused_and_the_others_are_applied(project, 
     project.campaign(CAMPAIGN.replace("campaign: promo", "campaign: other"), name="b.yml")
     result = run("apply", "a.yml", "b.yml", "--auto-approve", "--json")
     refused, sent = result.json["runs"]
-    assert (refused["campaign"], refused["exit_code"]) == ("promo", 4)
+    assert (refused["run"], refused["campaign"], refused["occurrence"]) == (None, "promo", "once")
+    assert (accounts(refused), len(refused["digest"]), refused["exit_code"]) == ((2, 0, 0, 0, 2), 64, 4)
     assert "max_recipients 1 (found 2)" in refused["error"]["message"]
     assert (sent["accepted"], sent["exit_code"], result.code) == (2, 0, 4)
 
@@ -433,11 +434,17 @@ def test_plan_files_cut_short_or_edited_are_refused_and_the_next_one_is_applied(
     assert {message["tag1"].split("/")[0] for message in sandbox.messages()} == {"other"}
 
 
-@pytest.mark.parametrize("name", ["nothing.plan", "nothing.yml"])
-def test_a_path_that_leads_nowhere_is_an_error(project, sandbox, run, name):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing.plan", "nothing.plan: there is no such plan"),
+        ("nothing.yml", "there is no file or folder nothing.yml"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_an_error(project, sandbox, run, name, message):
     result = run("apply", name, "--auto-approve")
     assert result.code == 1
-    assert f"there is no file or folder {name}" in result.err
+    assert message in result.err
 
 
 def test_a_file_that_is_no_plan_at_all_is_an_error(project, sandbox, run):
@@ -481,7 +488,7 @@ def test_a_key_that_expires_on_the_way_stops_the_run_and_loses_nobody(project, p
 def test_a_provider_that_is_down_at_apply_is_one_clear_line(plan, apply, sandbox, monkeypatch):
     plan()
     monkeypatch.setenv("ADA_API_URL", "http://127.0.0.1:9")
-    assert_refused(apply(), sandbox, "no connection to 127.0.0.1: Connection refused", code=1)
+    assert_refused(apply(), sandbox, "no connection to 127.0.0.1:9: Connection refused", code=1)
 
 
 # Outcomes
@@ -648,7 +655,24 @@ def test_a_process_of_its_own_says_nothing_but_our_lines(project, sandbox):
     assert re.fullmatch(r"  audit head: 2:[0-9a-f]{64}", head_line)
 
 
-def test_a_second_ctrl_c_ends_at_once_and_leaves_unknowns_not_losses(project, sandbox, plan, apply):
+def test_a_signal_that_comes_twice_at_once_is_one(project, sandbox, plan):
+    """`timeout` signals a process, and then its group with the process in it."""
+    sandbox.faults("slow-after-accept::1s")
+    plan()
+    command = [sys.executable, "-m", "runner", "apply", "--auto-approve", "--json"]
+    process = subprocess.Popen(
+        command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while sandbox.stats()["total"] < 2 and process.poll() is None:
+        time.sleep(0.02)
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert accounts(json.loads(out)["runs"][0]) == (2, 2, 0, 0, 0), err
+    assert "ended at once" not in err
+
+
+def test_a_second_ctrl_c_ends_at_once_and_leaves_unknowns_not_losses(project, sandbox, plan, apply, run):
     sandbox.faults("drop::30s")
     plan()
     command = [sys.executable, "-m", "runner", "apply", "--auto-approve", "--json"]
@@ -657,14 +681,16 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_unknowns_not_losses(project, sa
     )
     while sandbox.stats()["total"] < 2 and process.poll() is None:
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert json.loads(out)["runs"][0]["exit_code"] == 130
+    (entry,) = json.loads(out)["runs"]
+    assert (entry["exit_code"], accounts(entry)) == (130, (2, 0, 0, 2, 0))
+    (occurrence,) = run("status", "--json").json["occurrences"]
+    assert (occurrence["unknown"], occurrence["last_run"]["exit_code"]) == (2, 130)
     sandbox.faults()
     assert accounts(apply()) == (2, 0, 0, 2, 0)
     assert sandbox.stats()["total"] == 2

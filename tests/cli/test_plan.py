@@ -242,7 +242,12 @@ def test_one_campaign_that_fails_does_not_keep_the_others_from_their_plan(projec
     result = run("plan", "campaigns", "--json")
     assert result.code == 1
     assert [plan["campaign"] for plan in result.json["plans"]] == ["other"]
-    assert "nobody.csv" in result.json["errors"][0]["message"]
+    (error,) = result.json["errors"]
+    assert (error["campaign"], "nobody.csv" in error["message"]) == ("promo", True)
+    assert "runner: promo: segment query: there is no data file" in result.err
+    comment = run("plan", "campaigns", "--markdown").out
+    assert "### `promo` · not planned\n\n> segment query" in comment
+    assert "### `other` ·" in comment
 
 
 def test_sandbox_plans_need_no_key_and_leave_the_real_accounts_alone(project, run, monkeypatch):
@@ -442,7 +447,7 @@ def test_a_wrong_key_is_told_and_never_shown(project, sandbox, run, monkeypatch,
 
 
 def test_a_provider_that_is_down_is_one_clear_line(project, run):
-    result = refused(run("plan", "promo.yml"), "no connection to 127.0.0.1: Connection refused", "hint:")
+    result = refused(run("plan", "promo.yml"), "no connection to 127.0.0.1:", "Connection refused", "hint:")
     assert KEY not in result.err
     assert not written_plans(project)
 

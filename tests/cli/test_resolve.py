@@ -88,6 +88,14 @@ def test_what_cannot_be_meant_is_refused_and_no_phone_is_repeated(project, run, 
     assert "81230000001" not in result.err
 
 
+def test_a_slip_in_the_campaigns_name_settles_nothing_and_says_which_was_meant(unknowns, run):
+    result = run("resolve", "prono", "--all", "--as", "refused")
+    assert result.code == 1
+    assert "no campaign 'prono' was planned or applied here: nothing was settled" in result.err
+    assert 'Did you mean "promo"?' in result.err
+    assert len(run("resolve", "promo", "--json").json["unknown"]) == 3
+
+
 def test_who_said_it_and_why_stays_in_the_history(unknowns, run, monkeypatch):
     monkeypatch.setenv("LOGNAME", "dewi")
     run("resolve", "promo", "--all", "--as", "accepted", "--note", "seen in the console")

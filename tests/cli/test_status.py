@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from dataclasses import replace
 
 from runner.ledger import open_ledger
 from runner.ledger.liveness import this_process
@@ -80,6 +81,17 @@ def test_an_occurrence_that_is_being_applied_says_by_whom(project, sandbox, run)
     assert run("status", "--json").json["occurrences"][0]["applied_by"].startswith("dewi@")
     ledger.release(token)
     ledger.close()
+
+
+def test_a_lock_that_a_killed_process_left_is_nobodys(project, sandbox, run):
+    run("apply", "promo.yml", "--auto-approve")
+    ledger = open_ledger("sqlite:///.runner/ledger.db", root=project.root)
+    gone = replace(this_process("dewi"), pid=2**22 - 1, process_started=1.0)
+    ledger.acquire(lock_name("promo", "once"), gone, time.time())
+    ledger.close()
+    assert "being applied" not in run("status").out
+    assert run("status", "--json").json["occurrences"][0]["applied_by"] is None
+    assert run("stop", "promo", "--json").json["applied_by"] == []
 
 
 def test_a_ledger_that_is_no_ledger_is_a_clear_error(project, run):

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from runner.applying import HEARTBEAT
 from runner.clock import SteadyClock
+from runner.heartbeat import HEARTBEAT
 from tests.cli.conftest import accounts
 from tests.conftest import CAMPAIGN, RUNNER_YML, people
 

@@ -100,3 +100,11 @@ def test_two_hundred_files_are_checked_in_one_go(project):
     assert result.stdout == "200 campaign files: no problems\n"
     # A benchmark holds the figure (2 s on a quiet machine); this holds the order of it on a busy one.
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("path", ["empty", "data"])
+def test_a_folder_without_any_campaign_is_an_error(project, run, path):
+    (project.root / "empty").mkdir()
+    result = run("validate", path)
+    assert result.code == 1
+    assert f"no campaign file in {path}" in result.err

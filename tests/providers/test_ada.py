@@ -144,9 +144,9 @@ def _trouble(settings, url, **changes):
     return caught.value
 
 
-def test_nobody_listening_is_an_error_that_names_the_host(settings, closed_port):
+def test_nobody_listening_is_an_error_that_names_the_host_and_port(settings, closed_port):
     error = _trouble(settings, f"http://127.0.0.1:{closed_port}")
-    assert error.message == "ada: no connection to 127.0.0.1: Connection refused"
+    assert error.message == f"ada: no connection to 127.0.0.1:{closed_port}: Connection refused"
 
 
 def test_an_unknown_host_is_an_error(settings):

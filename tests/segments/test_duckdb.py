@@ -484,6 +484,32 @@ def test_a_damaged_file_is_named(project, name):
     assert error.hint
 
 
+def test_a_csv_file_that_is_damaged_is_an_error_of_the_query(project):
+    (project.data / "people.csv").write_text("id,phone,name\n1,+62812\n2,+62813,b,c\n")
+    error = refusal(project, "SELECT phone AS customer_id FROM 'data/people.csv'")
+    assert "data/people.csv, line 2, has 2 cells, and the header has 3" in error.message
+
+
+def test_how_a_csv_file_is_written_can_be_said(project):
+    (project.data / "people.csv").write_text("id,phone\n1\n2,b\n")
+    query = "SELECT phone AS customer_id FROM read_csv('data/people.csv', delim = ',', null_padding = true)"
+    assert rows(project, query) == [(None,), ("b",)]
+
+
+def test_values_of_json_are_kept_without_the_quotation_marks_of_json(project):
+    lines = [
+        '{"id": "a", "v": "Siti"}',
+        '{"id": "b", "v": 5}',
+        '{"id": "c", "v": null}',
+        '{"id": "d", "v": true}',
+    ]
+    lines += ['{"id": "e", "v": {"x": [1]}}', '{"id": "f", "v": 6281234567890}', '{"id": "g"}']
+    (project.data / "mixed.jsonl").write_text("\n".join(lines))
+    query = "SELECT v AS customer_id FROM 'data/mixed.jsonl' ORDER BY id"
+    found = [value for (value,) in rows(project, query)]
+    assert found == ["Siti", "5", None, "true", '{"x":[1]}', "6281234567890", None]
+
+
 def test_damage_in_the_middle_of_a_file_names_the_files_that_were_read(project):
     content = bytearray((project.data / "customers.parquet").read_bytes())
     content[8:60] = b"\xff" * 52
