@@ -82,7 +82,7 @@ class PaceState:
         else:
             until = slot + _SHARED_SECONDS
         _, tat = next_slot(state.tat, now, spacing)
-        return slot, replace(state, tat=tat, widest=spacing, widest_until=until)
+        return slot, PaceState(tat=tat, seen_at=state.seen_at, widest=spacing, widest_until=until)
 
     def delayed(self, now: float, seconds: float) -> PaceState:
         """Return the state with every slot that is not reserved yet moved by `seconds`."""
@@ -97,7 +97,7 @@ class PaceState:
     def anchored(self, now: float) -> PaceState:
         """Return the state as seen at `now`; after the clock was set back, what was to wait still waits."""
         if now >= self.seen_at - _CLOCK_SLACK:
-            return replace(self, seen_at=max(now, self.seen_at))
+            return self if now <= self.seen_at else replace(self, seen_at=now)
         wait = max(_FRESH_START, self.tat - self.seen_at)
         return PaceState(tat=now + wait, seen_at=now)
 

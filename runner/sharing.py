@@ -81,7 +81,7 @@ def rule(
         # To write that it was seen costs more than to read when.
         seen = replace(own, seen_at=now) if now > own.seen_at + _LONGEST_NAP / 2 else None
         return Ruling(at=now + nap, is_slot=False, pace=pace, standing=seen, gone=gone)
-    slot, taken = pace.reserved(now, spacing)
+    slot, taken = anchored.reserved(now, spacing)
     passed = own.passed if own is not None else min(others, default=0.0)
     standing = Standing(run=share.run, passed=passed + 1 / share.weight, seen_at=slot)
     return Ruling(at=slot, is_slot=True, pace=taken, standing=standing, gone=gone)

@@ -7,7 +7,6 @@ the caller's, so that machines whose clocks differ still keep one pace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 from runner.ledger import sql_rows as rows
 from runner.ledger.store import Store
@@ -94,8 +93,9 @@ class SenderPaces:
     def _keep_ruling(self, sender: str, ruling: Ruling) -> None:
         if ruling.gone:
             self._store.run_all("drop_share", [{"sender": sender, "run": run} for run in ruling.gone])
-        if ruling.standing is not None:
-            self._store.run("set_share", {"sender": sender, **asdict(ruling.standing)})
+        if (own := ruling.standing) is not None:
+            share = {"sender": sender, "run": own.run, "passed": own.passed, "seen_at": own.seen_at}
+            self._store.run("set_share", share)
         if ruling.is_slot:
             self._keep(sender, ruling.pace)
 

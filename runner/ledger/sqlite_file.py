@@ -9,9 +9,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, NoReturn
 
 from runner.errors import LedgerError
 from runner.ledger.named_sql import Migration, Statement
@@ -69,17 +70,13 @@ class SqliteFile:
         """Close the file."""
         self._connection.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Write all that is run inside, durably, or nothing of it."""
-        with translated(self._path), _begun(self._connection, "BEGIN IMMEDIATE"):
-            yield
+        return _Transaction(self._connection, self._path, "BEGIN IMMEDIATE")
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> AbstractContextManager[None]:
         """Let all that is read inside see the file at one moment."""
-        with translated(self._path), _begun(self._connection, "BEGIN"):
-            yield
+        return _Transaction(self._connection, self._path, "BEGIN")
 
     def hold(self, occurrences: Collection[int]) -> None:
         """Do nothing: a transaction that writes holds the whole file."""
@@ -113,8 +110,10 @@ class SqliteFile:
 
     def rows(self, name: str, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - whatever SQLite can hold
         """Return all rows of a query."""
-        with translated(self._path):
+        try:
             return self._connection.execute(self._sql[name], parameters).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            _raise_translated(error, self._path)
 
     def row(self, name: str, /, **parameters: Any) -> Row | None:  # noqa: ANN401 - whatever SQLite can hold
         """Return the first row of a query, or None."""
@@ -141,7 +140,7 @@ def open_file(path: Path, *, busy_seconds: float, clock: Callable[[], float] = t
             version = _check_version(connection, path)
             _configure(connection, busy_seconds)
             if version < migrations()[-1].version:
-                _migrate(connection, clock())
+                _migrate(connection, path, clock())
             return SqliteFile(connection, path, _statements())
 
 
@@ -172,16 +171,61 @@ def translated(path: Path) -> Iterator[None]:
     """Turn what SQLite or the system says about the file into one LedgerError; a bug stays a bug."""
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-        raise
     except (sqlite3.Error, OSError) as error:
-        said = str(error).lower()
-        for part, meaning, hint in _CAUSES:
-            if part in said:
-                raise LedgerError(f"{path}: the ledger {meaning}", hint=hint) from error
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        hint = "check `ledger` in runner.yml, and that this user may write there"
-        raise LedgerError(f"{path}: the ledger cannot be used: {reason}", hint=hint) from error
+        _raise_translated(error, path)
+
+
+def _raise_translated(error: sqlite3.Error | OSError, path: Path) -> NoReturn:
+    if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+        raise error
+    said = str(error).lower()
+    for part, meaning, hint in _CAUSES:
+        if part in said:
+            raise LedgerError(f"{path}: the ledger {meaning}", hint=hint) from error
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    hint = "check `ledger` in runner.yml, and that this user may write there"
+    raise LedgerError(f"{path}: the ledger cannot be used: {reason}", hint=hint) from error
+
+
+class _Transaction:
+    """All that is run inside `with` it, or nothing of it.
+
+    A class, and one for all it does: it surrounds every message several times, where generators take longer.
+    """
+
+    __slots__ = ("_begin", "_connection", "_path")
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, begin: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._begin = begin
+
+    def __enter__(self) -> None:
+        try:
+            self._connection.execute(self._begin)
+        except (sqlite3.Error, OSError) as error:
+            _raise_translated(error, self._path)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._connection.execute("COMMIT")
+            except BaseException as failure:
+                self._roll_back()
+                if isinstance(failure, (sqlite3.Error, OSError)):
+                    _raise_translated(failure, self._path)
+                raise
+        else:
+            self._roll_back()
+            if isinstance(error, (sqlite3.Error, OSError)):
+                _raise_translated(error, self._path)
+
+    def _roll_back(self) -> None:
+        # SQLite may have rolled back by itself (disk full); the first error is the one to tell.
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
 
 
 def _create(path: Path) -> None:
@@ -215,7 +259,7 @@ def _configure(connection: sqlite3.Connection, busy_seconds: float) -> None:
 def empty_file(path: Path) -> SqliteFile:
     """Return an empty ledger to read, in memory, that stands for one at `path` that is not there yet."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    _migrate(connection, 0.0)
+    _migrate(connection, path, 0.0)
     connection.execute("PRAGMA query_only = ON")
     return SqliteFile(connection, path, _statements())
 
@@ -245,10 +289,10 @@ def _version(connection: sqlite3.Connection) -> int | None:
     return None if tables else 0
 
 
-def _migrate(connection: sqlite3.Connection, now: float) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, now: float) -> None:
     """Apply what is pending, each migration and its record in one transaction."""
     for migration in migrations():
-        with _begun(connection, "BEGIN IMMEDIATE"):
+        with _Transaction(connection, path, "BEGIN IMMEDIATE"):
             # Read inside the transaction: another process may be opening the same new ledger.
             if (_version(connection) or 0) < migration.version:
                 _apply(connection, migration, now)
@@ -277,19 +321,6 @@ def _split(script: str) -> Iterator[str]:
 
 def _statements() -> Mapping[str, Statement]:
     return shipped_statements("sqlite")
-
-
-@contextmanager
-def _begun(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # SQLite may have rolled back by itself (disk full); the first error is the one to tell.
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
 
 
 @contextmanager

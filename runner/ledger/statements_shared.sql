@@ -255,9 +255,10 @@ ORDER BY intent_at, deliveries.id
 SELECT details FROM plans WHERE id = :plan_id
 
 -- name: standing_stop
--- Find the stop that stands for a campaign: its own, else that of all, whose name is empty.
+-- Find the stop that stands for a campaign: its own, else that of all, whose name is empty. The || keeps SQLite
+-- from making a table of the two names for each group: those that stand are few.
 SELECT campaign, stopped_by, note, stopped_at FROM stops
-WHERE campaign IN (:campaign, '') AND lifted_at IS NULL ORDER BY campaign DESC LIMIT 1
+WHERE campaign || '' IN (:campaign, '') AND lifted_at IS NULL ORDER BY campaign DESC LIMIT 1
 
 -- name: stops
 -- List the stops that stand, that of all campaigns first.

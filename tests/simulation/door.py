@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import accumulate
 
 from runner.delivery import Answer, Message
 from runner.providers.ada_outcomes import to_answer
@@ -63,6 +64,8 @@ _WEIGHTS = {
     End.NEVER: 1,
     End.NO_ID: 1,
 }
+_ENDS = tuple(_WEIGHTS)
+_CUMULATED_WEIGHTS = tuple(accumulate(_WEIGHTS.values()))
 
 
 #: How many passing answers come first: in a world of mishaps, and on a calm day.
@@ -128,7 +131,7 @@ class Door:
             chance = self._chance[tag] = random.Random(f"{self.seed}/{tag}")
             count = chance.choices(_PASSING_COUNTS, _CALM if self.calm else _TROUBLED)[0]
             passing = chance.choices(["429", "429 wait", "503", "never left"], k=count)
-            end = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+            end = chance.choices(_ENDS, cum_weights=_CUMULATED_WEIGHTS)[0]
             self._fates[tag] = Fate(passing=passing, end=end)
         return self._fates[tag]
 

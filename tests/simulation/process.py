@@ -66,12 +66,13 @@ class Process:
 
     def steady(self) -> float:
         """Return the time that all processes of a machine have."""
-        return asyncio.get_running_loop().time()
+        return self.world.elapsed()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
-        await self._thawed.wait()
+        if not self._thawed.is_set():
+            await self._thawed.wait()
 
     async def call(self, work: Callable[[Ledger], Any]) -> Any:
         """Do `work` with the ledger, one after another, as the ledger's own thread does."""
@@ -124,7 +125,8 @@ class Process:
             self._thawed.clear()
             asyncio.get_running_loop().call_later(seconds, self._thawed.set)
             self.world.note_in_flight(self.plan, self._ledger)
-        await self._thawed.wait()
+        if not self._thawed.is_set():
+            await self._thawed.wait()
 
     async def apply(self) -> Report | None:
         """Apply the plan; None when it was killed, refused, or ended with an error of the ledger."""

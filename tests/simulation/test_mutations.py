@@ -58,8 +58,8 @@ def forget_that_a_delivery_is_unique(monkeypatch):
     monkeypatch.setattr(Deliveries, "_standing", lambda self, scope, entries: {})
     real = sqlite_file._migrate
 
-    def keyless(connection, now):
-        real(connection, now)
+    def keyless(connection, path, now):
+        real(connection, path, now)
         script = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'deliveries'").fetchone()[0]
         if "UNIQUE (occurrence_id, phone)" in script:
             connection.execute("DROP TABLE deliveries")
