@@ -315,7 +315,7 @@ def test_every_json_document_is_described_key_by_key(
         "resume": run("resume", "promo", "--json"),
         "resolve": run("resolve", "promo", "--json"),
         "explain": run("explain", f"+{sandbox.messages()[0]['to']}", "--json"),
-        "forget": run("forget", f"+{sandbox.messages()[1]['to']}", "--yes", "--json"),
+        "forget": run("forget", f"+{sandbox.messages()[1]['to']}", "--auto-approve", "--json"),
         "audit verify": run("audit", "verify", "--json"),
         "audit show": run("audit", "show", "--json"),
         "templates list": run("templates", "list", "--json"),

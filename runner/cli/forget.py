@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @click.command(name="forget")
 @click.argument("phone")
 @click.option("--region", help="The country (such as ID) of a number written without a country code.")
-@click.option("--yes", is_flag=True, help="Do not ask; for machines.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask; for machines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--sandbox", is_flag=True, help="In the rehearsals' plans and ledger only.")
-def command(phone: str, region: str | None, yes: bool, as_json: bool, sandbox: bool) -> None:
+def command(phone: str, region: str | None, auto_approve: bool, as_json: bool, sandbox: bool) -> None:
     """Erase the person with PHONE from ledger, plans, run logs and log files; it cannot be undone.
 
     Only a keyed hash stays, by which every later plan and a running apply leave them out. The key is
@@ -38,7 +38,7 @@ def command(phone: str, region: str | None, yes: bool, as_json: bool, sandbox: b
         digits = read_digits(phone, region)
         person = _person(digits)
         lists = _listed(workplace, digits, region)
-        _confirm(digits, yes=yes or sandbox)
+        _confirm(digits, auto_approve=auto_approve or sandbox)
         url, root = workplace.project.ledger, workplace.project.root
         with closing(open_ledger(url, root=root)) as ledger:
             done = forget_person(person, ledger, _around(workplace))
@@ -72,12 +72,13 @@ def _listed(workplace: Workplace, digits: str, region: str | None) -> list[str]:
     return [output.shown(path) for path in paths if digits in read_suppression([path], region=region)]
 
 
-def _confirm(digits: str, *, yes: bool) -> None:
-    if yes:
+def _confirm(digits: str, *, auto_approve: bool) -> None:
+    if auto_approve:
         return
     if not sys.stdin.isatty():
         raise Refusal(
-            "not confirmed: nobody is here to ask, and nothing was erased", hint="use --yes for machines"
+            "not confirmed: nobody is here to ask, and nothing was erased",
+            hint="use --auto-approve for machines",
         )
     question = f"Erase {mask_phone(digits)} everywhere here, for ever? Type yes to erase"
     answer = click.prompt(question, default="no", show_default=False, err=True)

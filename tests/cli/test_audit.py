@@ -126,7 +126,7 @@ def test_a_log_cut_off_is_found_by_what_the_ledger_shows_besides(done, run, tamp
 
 def test_people_forgotten_have_to_be_in_the_log(done, run, tamper, monkeypatch):
     monkeypatch.setenv("RUNNER_FORGET_KEY", "k" * 32)
-    run("forget", mobiles(1)[0], "--yes")
+    run("forget", mobiles(1)[0], "--auto-approve")
     assert run("audit", "verify").code == 0
     tamper("DELETE FROM audit WHERE number > 5")
     assert "there is no entry of forgotten, which the ledger shows" in run("audit", "verify").out

@@ -163,7 +163,7 @@ def test_a_forgotten_person_leaves_the_control_group_and_its_logs(
     plan()
     apply()
     before = run("status", "--json").json
-    result = run("forget", HELD_OUT[0], "--yes", "--json")
+    result = run("forget", HELD_OUT[0], "--auto-approve", "--json")
     assert result.code == 0, result.err
     assert (result.json["erased"]["held_out"], result.json["erased"]["log_files"]) == (1, 2)
     assert run("status", "--json").json == before
@@ -178,7 +178,7 @@ def test_a_forgotten_person_leaves_the_control_group_and_its_logs(
 def test_who_of_the_control_group_was_forgotten_since_makes_a_plan_stale(project, half, run, monkeypatch):
     monkeypatch.setenv("RUNNER_FORGET_KEY", "f0" * 32)
     run("plan", "promo.yml", "-o", "kept.plan")
-    run("forget", HELD_OUT[0], "--yes")
+    run("forget", HELD_OUT[0], "--auto-approve")
     result = run("apply", "kept.plan", "--auto-approve")
     assert result.code == 4
     assert "forgotten" in result.err

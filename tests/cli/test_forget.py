@@ -73,7 +73,7 @@ def test_nothing_of_a_forgotten_person_is_left_on_disk_and_all_counts_stay(proje
     assert sum(place.startswith(".runner/runs/") for place in places) == 1
     before = run("status", "--json").json
 
-    result = run("forget", PHONE, "--yes", "--json")
+    result = run("forget", PHONE, "--auto-approve", "--json")
 
     assert result.code == 0, result.err
     document = result.json
@@ -102,7 +102,7 @@ def test_nothing_of_a_forgotten_person_is_left_on_disk_and_all_counts_stay(proje
 
 
 def test_the_next_plan_rejects_them_and_does_not_write_them_down_again(project, sent, plan, run, sandbox):
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     project.people(people(6))
 
     summary = plan()
@@ -116,7 +116,7 @@ def test_the_next_plan_rejects_them_and_does_not_write_them_down_again(project, 
 
 
 def test_explain_says_forgotten_and_nothing_else(sent, run):
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     assert run("explain", PHONE).out == "6281****0001  forgotten\n"
     assert run("explain", PHONE, "--json").json == {
         "format": 1,
@@ -127,7 +127,7 @@ def test_explain_says_forgotten_and_nothing_else(sent, run):
 
 
 def test_without_the_key_explain_says_that_it_cannot_tell(sent, run, monkeypatch):
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     monkeypatch.delenv("RUNNER_FORGET_KEY")
     result = run("explain", mobiles(1)[0], "--json")
     assert result.code == 0
@@ -146,7 +146,7 @@ def test_without_the_key_explain_says_that_it_cannot_tell(sent, run, monkeypatch
 def test_without_the_right_key_plan_and_apply_refuse(
     project, sent, plan, run, sandbox, monkeypatch, value, message
 ):
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     project.people(people(5))
     plan()
     monkeypatch.delenv("RUNNER_FORGET_KEY")
@@ -166,9 +166,9 @@ def test_without_the_right_key_plan_and_apply_refuse(
 
 
 def test_another_key_forgets_nobody(sent, run, monkeypatch):
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     monkeypatch.setenv("RUNNER_FORGET_KEY", "e1" * 32)
-    result = run("forget", mobiles(1)[0], "--yes")
+    result = run("forget", mobiles(1)[0], "--auto-approve")
     assert result.code == 1
     assert "not the key by which people were forgotten" in result.err
     monkeypatch.setenv("RUNNER_FORGET_KEY", FORGET_KEY)
@@ -181,7 +181,7 @@ def test_another_key_forgets_nobody(sent, run, monkeypatch):
 )
 def test_without_a_good_key_nothing_is_erased(sent, run, monkeypatch, value, message):
     monkeypatch.setenv("RUNNER_FORGET_KEY", value)
-    result = run("forget", PHONE, "--yes")
+    result = run("forget", PHONE, "--auto-approve")
     assert result.code == 1
     assert message in result.err
     assert len(run("explain", PHONE, "--json").json["messages"]) == 1
@@ -190,7 +190,7 @@ def test_without_a_good_key_nothing_is_erased(sent, run, monkeypatch, value, mes
 def test_nobody_is_forgotten_without_a_yes(sent, run):
     result = run("forget", PHONE)
     assert result.code == 4
-    assert "use --yes for machines" in result.err
+    assert "use --auto-approve for machines" in result.err
     assert run("explain", PHONE, "--json").json["forgotten"] is False
 
 
@@ -203,22 +203,22 @@ def test_at_a_terminal_a_person_types_yes(sent, run, monkeypatch, answer, code):
 
 
 def test_the_key_is_stored_nowhere_and_the_hash_is(project, sent, run):
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     assert places_of(project.root, FORGET_KEY) == []
     kept = keyed_hash(FORGET_KEY.encode(), PHONE)
     assert places_of(project.root, kept) == [".runner/ledger.db"]
 
 
 def test_forgetting_again_is_harmless(project, sent, run):
-    run("forget", PHONE, "--yes")
-    result = run("forget", f"+{PHONE}", "--yes")
+    run("forget", PHONE, "--auto-approve")
+    result = run("forget", f"+{PHONE}", "--auto-approve")
     assert result.code == 0
     assert result.out.splitlines()[0] == "6281****0001 is forgotten (and was before)"
     assert places_of(project.root, PHONE) == []
 
 
 def test_somebody_who_never_got_a_message_can_be_forgotten(project, sandbox, plan, run, key):
-    assert run("forget", PHONE, "--yes").code == 0
+    assert run("forget", PHONE, "--auto-approve").code == 0
     assert plan()["rejected"] == {"forgotten": 1}
 
 
@@ -228,7 +228,7 @@ def test_a_pending_plan_is_removed_with_a_word_and_its_copy_elsewhere_is_refused
     copy = project.root / "data" / "copy.plan"
     run("plan", "promo.yml", "-o", str(copy))
     summary = plan()
-    result = run("forget", PHONE, "--yes")
+    result = run("forget", PHONE, "--auto-approve")
     assert f"plan promo.once.{summary['digest'][:12]}.plan removed: plan again" in result.out
     refused = run("apply", str(copy), "--auto-approve")
     assert refused.code == 4
@@ -239,15 +239,15 @@ def test_a_pending_plan_is_removed_with_a_word_and_its_copy_elsewhere_is_refused
 def test_an_encrypted_plan_without_the_person_stays_too(project, sandbox, plan, run, key, monkeypatch):
     monkeypatch.setenv("RUNNER_PLAN_KEY", base64.b64encode(bytes(range(32))).decode())
     plan()
-    assert run("forget", mobiles(9)[8], "--yes", "--json").json["plans"] == []
-    assert run("forget", PHONE, "--yes", "--json").json["plans"] != []
+    assert run("forget", mobiles(9)[8], "--auto-approve", "--json").json["plans"] == []
+    assert run("forget", PHONE, "--auto-approve", "--json").json["plans"] != []
 
 
 def test_without_the_key_of_encrypted_plans_nothing_is_erased(project, sandbox, plan, run, key, monkeypatch):
     monkeypatch.setenv("RUNNER_PLAN_KEY", base64.b64encode(bytes(range(32))).decode())
     plan()
     monkeypatch.delenv("RUNNER_PLAN_KEY")
-    refused = run("forget", PHONE, "--yes")
+    refused = run("forget", PHONE, "--auto-approve")
     assert refused.code == 4
     assert "is encrypted, and RUNNER_PLAN_KEY is not set: nothing was erased" in refused.err
     assert len(list((project.root / ".runner/plans").glob("*.plan"))) == 1
@@ -256,7 +256,7 @@ def test_without_the_key_of_encrypted_plans_nothing_is_erased(project, sandbox, 
 
 def test_a_plan_without_the_person_stays(project, sandbox, plan, run, key):
     plan()
-    assert run("forget", mobiles(9)[8], "--yes", "--json").json["plans"] == []
+    assert run("forget", mobiles(9)[8], "--auto-approve", "--json").json["plans"] == []
     assert len(list((project.root / ".runner/plans").glob("*.plan"))) == 1
 
 
@@ -275,7 +275,7 @@ def test_what_killed_processes_left_and_rehearsals_are_removed(project, sent, ru
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(PHONE)
     assert (state / "sandbox").exists()
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     assert places_of(project.root, PHONE) == []
     assert not (state / "sandbox").exists()
 
@@ -302,7 +302,7 @@ def test_a_never_message_list_that_names_them_is_named(project, sandbox, plan, r
     project.write(
         "runner.yml", RUNNER_YML % {"url": sandbox.url, "rate": "5/s"} + "suppression: [never.csv]\n"
     )
-    result = run("forget", PHONE, "--yes")
+    result = run("forget", PHONE, "--auto-approve")
     assert "left in never.csv: take the line out" in result.out
     assert plan()["rejected"] == {"forgotten": 1}
 
@@ -322,7 +322,7 @@ def test_rows_at_treasure_data_are_deleted_by_a_statement_that_names_nobody(
         (event,) = ledger.history(PHONE)[0].events
         identity = ledger.identity()
 
-    result = run("forget", PHONE, "--yes", "--json")
+    result = run("forget", PHONE, "--auto-approve", "--json")
 
     (rows,) = result.json["treasure_data"]
     at = int(event.at)
@@ -350,8 +350,8 @@ def test_a_running_apply_leaves_out_whoever_is_forgotten_meanwhile(project, sand
     try:
         wait_for(lambda: sandbox.stats()["total"] >= 3)
         early = sandbox.accepted()[0]
-        first = run("forget", victim, "--yes", "--json")
-        second = run("forget", early, "--yes", "--json")
+        first = run("forget", victim, "--auto-approve", "--json")
+        second = run("forget", early, "--auto-approve", "--json")
         out, _ = process.communicate(timeout=60)
     finally:
         process.send_signal(signal.SIGKILL) if process.poll() is None else None
@@ -364,7 +364,7 @@ def test_a_running_apply_leaves_out_whoever_is_forgotten_meanwhile(project, sand
     assert entry["refused_by_rule"] == {"forgotten": 1}
     assert victim not in sandbox.accepted()
     for phone in (victim, early):
-        assert run("forget", phone, "--yes", "--json").json["wiped"] is True
+        assert run("forget", phone, "--auto-approve", "--json").json["wiped"] is True
         assert places_of(project.root, phone) == []
     assert run("audit", "verify", "--head", entry["audit_head"]).code == 0
 
@@ -383,7 +383,7 @@ def test_a_running_apply_that_lacks_the_key_stops(project, sandbox, plan, run, k
     )
     wait_for(lambda: sandbox.stats()["total"] >= 3)
     monkeypatch.setenv("RUNNER_FORGET_KEY", FORGET_KEY)
-    assert run("forget", mobiles(60)[55], "--yes").code == 0
+    assert run("forget", mobiles(60)[55], "--auto-approve").code == 0
     out, _ = process.communicate(timeout=60)
     (entry,) = json.loads(out)["runs"]
     assert entry["exit_code"] == 5
@@ -403,14 +403,14 @@ def test_a_forgetting_that_was_cut_off_already_bars_them_and_is_finished_by_the_
     project, sent, plan, run, monkeypatch
 ):
     monkeypatch.setattr("runner.forgetting._clear", lambda *_, **__: raise_(KeyboardInterrupt()))
-    assert run("forget", PHONE, "--yes").code == 130
+    assert run("forget", PHONE, "--auto-approve").code == 130
     assert plan()["rejected"] == {"forgotten": 1}
     assert any(place.startswith(".runner/ledger.db") for place in places_of(project.root, PHONE))
     monkeypatch.undo()
     monkeypatch.setenv("RUNNER_FORGET_KEY", FORGET_KEY)
     monkeypatch.chdir(project.root)
 
-    result = run("forget", PHONE, "--yes", "--json")
+    result = run("forget", PHONE, "--auto-approve", "--json")
 
     assert result.json["new"] is False
     assert (result.json["erased"]["deliveries"], result.json["erased"]["log_files"]) == (1, 2)
@@ -422,7 +422,7 @@ def raise_(error):
 
 
 def test_a_log_pushed_after_the_forgetting_has_their_row_without_them(project, sent, run):
-    run("forget", PHONE, "--yes")
+    run("forget", PHONE, "--auto-approve")
     before = {path: path.read_bytes() for path in (project.root / "exports").iterdir()}
     assert run("log", "push", "1").code == 0
     assert {path: path.read_bytes() for path in (project.root / "exports").iterdir()} == before
@@ -438,7 +438,7 @@ def test_a_ledger_in_postgresql_forgets_the_same_way(project, sandbox, plan, app
         assert accounts(apply()) == (2, 2, 0, 0, 0)
         before = run("status", "--json").json
 
-        document = run("forget", PHONE, "--yes", "--json").json
+        document = run("forget", PHONE, "--auto-approve", "--json").json
 
         assert (document["erased"]["deliveries"], document["erased"]["log_files"]) == (1, 2)
         assert document["wiped"] is True
@@ -465,7 +465,7 @@ def test_a_forgetting_killed_at_any_moment_is_finished_by_the_next(project, sand
     killed = 0
     for phone in mobiles(8):
         plan()
-        command = [sys.executable, "-m", "runner", "forget", phone, "--yes"]
+        command = [sys.executable, "-m", "runner", "forget", phone, "--auto-approve"]
         process = subprocess.Popen(
             command, cwd=project.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -475,7 +475,7 @@ def test_a_forgetting_killed_at_any_moment_is_finished_by_the_next(project, sand
         process.kill()
         process.wait()
 
-        result = run("forget", phone, "--yes")
+        result = run("forget", phone, "--auto-approve")
 
         assert result.code == 0, result.err
         assert places_of(project.root, phone) == []

@@ -135,7 +135,7 @@ def test_what_comes_late_of_a_forgotten_person_is_not_kept(project, run, sandbox
     apply()
     (project.root / "data/people.csv").unlink()
     with listener_process(project.root) as (url, process):
-        assert run("forget", phone, "--yes").code == 0
+        assert run("forget", phone, "--auto-approve").code == 0
         for number in (phone, other):
             data = {"id": f"late-{number}", "custNo": number, "status": "failed"}
             assert (
@@ -154,7 +154,7 @@ def test_what_comes_late_of_a_forgotten_person_is_not_kept(project, run, sandbox
 
 def test_without_the_key_of_forgotten_people_it_does_not_listen(project, run, monkeypatch):
     monkeypatch.setenv("RUNNER_FORGET_KEY", "k" * 32)
-    run("forget", mobiles(1)[0], "--yes")
+    run("forget", mobiles(1)[0], "--auto-approve")
     monkeypatch.delenv("RUNNER_FORGET_KEY")
     result = run("receipts", "listen")
     assert result.code == 1

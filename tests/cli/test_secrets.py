@@ -107,14 +107,14 @@ def test_no_key_is_in_anything_that_a_full_run_prints_or_leaves_on_disk(whole, s
         ("apply", "--auto-approve", "--json"),
         ("templates", "list"),
         ("export", "td-workflow", "vip.yml"),
-        ("forget", phones[2], "--yes"),
+        ("forget", phones[2], "--auto-approve"),
         ("plan", "vip.yml", "--json"),
     ):
         result = run(*arguments)
         codes[" ".join(arguments)] = result.code
         said += result.out + result.err
     said += _heard(whole.root)
-    assert codes["plan vip.yml"] == codes["log push 1"] == codes[f"forget {phones[2]} --yes"] == 0
+    assert codes["plan vip.yml"] == codes["log push 1"] == codes[f"forget {phones[2]} --auto-approve"] == 0
     assert codes["apply --auto-approve"] == 3
     assert len(sandbox.accepted()) == 3
     assert not [secret for secret in SECRETS if secret in said]
